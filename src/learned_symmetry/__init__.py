@@ -1,0 +1,1 @@
+"""When does a network have a symmetry, how did it get it, and can it be handed to another network?"""

@@ -1,0 +1,135 @@
+"""Settings of Nix et al. 2022. Sources and units stand beside the values in ``params.yaml``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from learned_symmetry.config import Settings, Strict
+
+Head = Literal["pooling", "linear"]
+Shift = Annotated[int, Field(ge=0, le=40)]  # the limit s of the training shifts, in samples
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Mnist1d(Strict):
+    max_translation: PositiveInt
+    validation: PositiveInt
+    shifts_per_signal: PositiveInt
+
+
+class Optimiser(Strict):
+    beta1: float = Field(ge=0, lt=1)
+    beta2: float = Field(ge=0, lt=1)
+    eps: PositiveFloat
+    decay: float = Field(gt=0, lt=1)
+    plateaus: NonNegativeInt
+    plateau_rule: Literal["paper", "code"]
+
+
+class Schedule(Strict):
+    steps: PositiveInt
+    batch: PositiveInt
+    evaluate_every: PositiveInt
+    patience: PositiveInt
+    lr: PositiveFloat | None
+
+
+class Schedules(Strict):
+    teacher: Schedule
+    orbit: Schedule
+    student: Schedule
+    orbit_student: Schedule
+    search: Schedule
+
+
+class Training(Strict):
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+
+
+class Student(Strict):
+    relu_before_linear_head: bool
+
+
+class Weights(Strict):
+    """Weights of the terms of Orbit's first stage."""
+
+    equiv: NonNegativeFloat
+    inv: NonNegativeFloat
+    group: NonNegativeFloat
+
+
+class OrbitHead(Strict):
+    weights: Weights
+    gamma: Share
+
+
+class Orbit(Strict):
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+    group_term: Literal["inputs", "kernels"]
+    first_layer_transform: bool
+    layout: Literal["flat", "channels"]
+    pooling: OrbitHead
+    linear: OrbitHead
+
+
+class MethodHead(BaseModel):
+    """A method's settings for one head. Keys beyond these three are the method's own (`transfer.method` checks them)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    __pydantic_extra__: dict[str, float]
+    gamma: Share
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+
+
+class Method(MethodHead):
+    """The values of the pooling head, and under `linear` those of the linear head."""
+
+    linear: MethodHead
+
+    def head(self, name: Head) -> MethodHead:
+        return self.linear if name == "linear" else self
+
+
+class Search(Strict):
+    shift: Shift
+    head: Head
+    seeds: PositiveInt
+    lr: list[PositiveFloat] = Field(min_length=1)
+    gamma: list[Share] = Field(min_length=1)
+    temperature: list[PositiveFloat] = Field(min_length=1)
+    weight_decay: list[NonNegativeFloat] = Field(min_length=1)
+    orbit_weights: list[PositiveFloat] = Field(min_length=1)
+
+
+class Lemma1(Strict):
+    shift: Shift
+    rotations: PositiveInt
+
+
+class Nix2022(Settings):
+    seeds: PositiveInt
+    shifts: list[Shift] = Field(min_length=1)
+    heads: list[Head] = Field(min_length=1)
+    teacher_per: Literal["shift", "seed"]
+    schedules: Schedules
+    mnist1d: Mnist1d
+    optimiser: Optimiser
+    teacher: Training
+    student: Student
+    orbit: Orbit
+    methods: dict[str, Method]
+    search: Search
+    lemma1: Lemma1
+
+    def verify(self) -> None:
+        """Check each method's own keys; apart from loading, because it imports the methods and with them torch."""
+        from learned_symmetry import transfer
+
+        for name, block in self.methods.items():
+            for head in self.heads:
+                transfer.method(name, block.head(head), where=f"nix2022.methods.{name}")

@@ -1,0 +1,248 @@
+"""Public files from the nearest place that has them: a mirror folder, their public homes, or else a stand-in.
+
+``data/sources.yaml`` says which files there are. They are copied to ``data/raw/NAME/``, and none is used before its
+sha256 was checked. `ensure` searches; the data stage writes what it found to ``data/prepared/NAME.json``; and
+`settled`, which every loader calls, keeps to that, so that all stages of one pipeline read the same data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from learned_symmetry import config
+from learned_symmetry.errors import UserError
+from learned_symmetry.results import write_json
+
+Kind = Literal["official", "mirror variant", "stand-in"]
+REGISTRY = Path("data/sources.yaml")
+PREPARED = Path("data/prepared")
+MIRROR = "LEARNED_SYMMETRY_MIRROR"  # environment: folders to search, separated like those of PATH
+TIMEOUT = (10, 60)  # seconds: to connect, and between two bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a data set is read from. A stand-in is generated (`standins`) and has no folder."""
+
+    name: str
+    kind: Kind
+    folder: Path | None
+
+
+class _Nowhere(Exception):
+    """No place had the file; the message lists the places and what was wrong with each."""
+
+
+def registered(name: str) -> dict[str, Any]:
+    """The registry's entry. Raises `UserError` for a name that has none."""
+    registry = config.read(REGISTRY)
+    if name not in registry:
+        raise UserError(f"{REGISTRY} has no data set {name!r}; it has {', '.join(registry)}")
+    return registry[name]
+
+
+def fetched() -> list[str]:
+    """The data sets that the data stage gets, in the registry's order."""
+    return [name for name, entry in config.read(REGISTRY).items() if entry["fetch"]]
+
+
+def raw_folder(name: str) -> Path:
+    """``data/raw/NAME`` of the repository."""
+    return _root() / "data" / "raw" / name
+
+
+def ensure(name: str, *, scale: str, mirror: str | None) -> Source:
+    """Get a data set's files, or settle for its stand-in where they cannot be had and `scale` is not full.
+
+    `mirror` is ``data.mirror`` of params.yaml. Raises `UserError` where neither is possible, and for a file whose
+    sha256 is wrong from two places in turn (or twice from the only one): that is never covered up by a stand-in.
+    """
+    entry, folder = registered(name), raw_folder(name)
+    waiting = {file: info for file, info in entry["files"].items() if not _stamped(folder / file, info["sha256"])}
+    try:
+        if waiting:
+            mirrors = _mirrors(mirror)
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock"):
+                for file, info in waiting.items():
+                    if not _verified(folder / file, info["sha256"]):
+                        _fetch(folder / file, info, [place / name / file for place in mirrors])
+    except _Nowhere as why:
+        if scale != "full" and "stand_in" in entry:
+            return Source(name, "stand-in", None)
+        reason = "the scale full takes no stand-in" if "stand_in" in entry else "it has no stand-in"
+        raise UserError(f"{name}: {why}, and {reason}; {how_to_supply(name)}, and run again") from None
+    return Source(name, entry["variant"], folder)
+
+
+def settled(name: str, cfg: config.Settings) -> Source:
+    """What the data stage settled on, its files fetched again if they are gone; without its manifest as `ensure`."""
+    path = PREPARED / f"{name}.json"
+    planned = _planned(path)
+    if planned == "stand-in" and cfg.scale != "full":
+        return Source(name, "stand-in", None)
+    source = ensure(name, scale=cfg.scale, mirror=cfg.data.mirror)
+    if planned is not None and source.kind == "stand-in":
+        raise UserError(f"{path} says {planned}, but its files are gone; {how_to_supply(name)}, and run again")
+    return source
+
+
+def how_to_supply(name: str) -> str:
+    """A clause that tells the user where to put which files."""
+    entry = registered(name)
+    online = "go online, or " if all(info["urls"] for info in entry["files"].values()) else ""
+    supply = f" ({entry['supply']})" if "supply" in entry else ""
+    where = f"set data.mirror in params.yaml, or the environment variable {MIRROR}, to FOLDER"
+    return f"{online}put {', '.join(entry['files'])}{supply} into FOLDER/{name}/ and {where}"
+
+
+def write_manifest(source: Source) -> Path:
+    """Write ``data/prepared/NAME.json``: what was used, without times or places, so that it is the same everywhere."""
+    files = {} if source.kind == "stand-in" else registered(source.name)["files"]
+    kept = {file: {"sha256": info["sha256"], "bytes": info["bytes"]} for file, info in files.items()}
+    path = PREPARED / f"{source.name}.json"
+    write_json(path, {"name": source.name, "source": source.kind, "files": kept})
+    return path
+
+
+def forget_stand_ins() -> list[str]:
+    """Remove the manifests that say stand-in, so that the data stage searches again. Returns the data sets' names."""
+    names = [name for name in config.read(REGISTRY) if _planned(PREPARED / f"{name}.json") == "stand-in"]
+    for name in names:
+        (PREPARED / f"{name}.json").unlink()
+    return names
+
+
+def _root() -> Path:
+    """The repository; DVC's temporary workspaces use the raw files and the mirror of the main one."""
+    return Path(os.environ.get("DVC_ROOT", ""))
+
+
+def _planned(manifest: Path) -> Kind | None:
+    try:
+        return json.loads(manifest.read_text())["source"]
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise UserError(f"{manifest} is not a manifest; delete it and run `dvc repro`") from None
+
+
+def _mirrors(mirror: str | None) -> list[Path]:
+    named = [mirror] if mirror else [part for part in os.environ.get(MIRROR, "").split(os.pathsep) if part]
+    folders = [_root() / Path(folder).expanduser() for folder in named]
+    for folder in folders:
+        if not folder.is_dir():
+            where = "data.mirror in params.yaml" if mirror else f"the environment variable {MIRROR}"
+            raise UserError(f"{where} names {folder}, which is no folder; mend it, or unset it to go without a mirror")
+    return folders
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path, sha256: str) -> str:
+    stat = path.stat()
+    return f"{sha256} {stat.st_size} {stat.st_mtime_ns}\n"
+
+
+def _stamped(path: Path, sha256: str) -> bool:
+    """Whether the file is the very one whose sha256 was found right: as long, and written at the same moment."""
+    try:
+        return _stamp_file(path).read_text() == _stamp(path, sha256)
+    except FileNotFoundError:
+        return False
+
+
+def _stamp_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _verified(path: Path, sha256: str) -> bool:
+    """Whether the file is there and right; a wrong one is deleted. Only to be called under the folder's lock."""
+    if _stamped(path, sha256):
+        return True
+    if not path.exists():
+        return False
+    found = _sha256(path)
+    if found == sha256:
+        _stamp_file(path).write_text(_stamp(path, sha256))
+        return True
+    print(f"{path} was damaged (sha256 {found}, not {sha256}) and is fetched again", file=sys.stderr)
+    path.unlink()
+    return False
+
+
+def _fetch(target: Path, info: dict[str, Any], copies: list[Path]) -> None:
+    """Put the file in place from the first of the mirrors' `copies` and the URLs that has it whole and right."""
+    part = target.with_name(f"{target.name}.part")
+    tried = [f"no {copy}" for copy in copies if not copy.is_file()]
+    places: list[Path | str] = [*(copy for copy in copies if copy.is_file()), *info["urls"]]
+    wrong: list[str] = []
+    while places and len(wrong) < 2:
+        place = places.pop(0)
+        try:
+            if isinstance(place, Path):
+                _copy(place, part)
+            else:
+                _download(place, part, info["bytes"])
+        except _Nowhere as why:
+            tried.append(str(why))
+            continue
+        found = _sha256(part)
+        if found == info["sha256"]:
+            part.replace(target)
+            _stamp_file(target).write_text(_stamp(target, info["sha256"]))
+            return
+        part.unlink()
+        wrong.append(f"{place} has {found}")
+        places.append(place)  # once more, after the places that were not tried yet
+    if wrong:
+        raise UserError(
+            f"{target.name} should have sha256 {info['sha256']}, but {' and '.join(dict.fromkeys(wrong))}; "
+            f"put the right file at {target} or into a mirror folder, and run the same command again"
+        )
+    raise _Nowhere(
+        f"{target.name} could not be had ({'; '.join(tried) or 'it has no URL and no mirror folder is set'})"
+    )
+
+
+def _copy(source: Path, part: Path) -> None:
+    try:
+        shutil.copyfile(source, part)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _download(url: str, part: Path, size: int) -> None:
+    """Download to `part`, going on where an earlier download was cut off. Raises `_Nowhere` with the reason."""
+    import requests  # these two here, because nothing needs them once the files are there
+    from pooch import HTTPDownloader
+
+    done = part.stat().st_size if part.exists() else 0
+    if done >= size:
+        part.unlink()
+        done = 0
+    # A server that ignores the range sends the whole file again; then the sha256 is wrong and the next try starts anew.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    print(f"fetching {url} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
+    download = HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=TIMEOUT, headers=headers)
+    try:
+        with part.open("ab") as file:
+            download(url, file, None)
+    except requests.RequestException as error:
+        raise _Nowhere(f"{url}: {type(error).__name__}") from error
+    finally:
+        if part.stat().st_size == 0:
+            part.unlink()

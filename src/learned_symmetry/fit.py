@@ -1,0 +1,386 @@
+"""The training engine: many runs as one program.
+
+A run is a network, an objective, data and a seed. Runs of one shape are stacked: their weights get a leading run axis,
+`torch.vmap` maps the objective over it, and each run keeps its own batches, random streams, learning rate, plateau
+count and end. Looping is the same program with one run a stack. What a run draws depends on its seed and step alone
+(`rng`), so its result depends neither on its neighbours nor on whether the program was killed and started again.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from learned_symmetry.models import Network
+from learned_symmetry.objective import Objective
+from learned_symmetry.plateau import PlateauRule, Progress
+from learned_symmetry.record import save_tensors
+from learned_symmetry.rng import generator
+
+STACK_BELOW = 300  # examples a batch on a CPU: larger products are as fast alone
+SPLIT_ABOVE = 5e8  # FLOPs a step: below it Python is the cost, and two threads wait for each other
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run. Data are tensors by name with examples first; constants go into every batch whole."""
+
+    name: str
+    seed: int
+    network: nn.Module
+    objective: Objective
+    train: dict[str, Tensor]
+    valid: dict[str, Tensor]
+    lr: float
+    weight_decay: float = 0.0
+    constants: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How all runs of one call are trained: Adam with L2 weight decay, batches in order or shuffled each epoch."""
+
+    steps: int
+    batch: int
+    evaluate_every: int  # steps
+    plateau: PlateauRule
+    betas: tuple[float, float]
+    eps: float
+    order: Literal["sequential", "shuffled"]
+    stack: Literal["auto", "always", "never"] = "auto"
+    checkpoint_seconds: float = 10.0
+
+
+@dataclass
+class Fitted:
+    """A trained run: its best weights, where they came from, and the way there."""
+
+    run: Run
+    state: dict[str, Tensor]
+    progress: Progress
+    steps: int
+    history: dict[str, list[tuple[int, float]]]
+
+    @property
+    def dropped(self) -> str | None:
+        """Why the run cannot be used, or None."""
+        return None if self.progress.ended in ("plateaus", "steps") else self.progress.ended
+
+    def network(self) -> nn.Module:
+        """The run's network with its best weights, ready to evaluate."""
+        self.run.network.load_state_dict(self.state)
+        return self.run.network.eval()
+
+
+def fit(
+    runs: Sequence[Run], recipe: Recipe, *, scratch: Path, device: torch.device | None = None, label: str = "runs"
+) -> list[Fitted]:
+    """Train `runs` and return them in order.
+
+    `scratch` holds checkpoints: called again with the same runs after a kill, training goes on from the last one. A run
+    whose loss is not finite is dropped with its reason; the others go on.
+    """
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"run names must be unique: {names}")
+    device = device or torch.device("cpu")
+    cores = torch.get_num_threads()
+    stacks = _stacks(runs, recipe, device, cores)
+    workers = min(len(stacks), cores) if device.type == "cpu" else 1
+    stop = threading.Event()
+    total = len(runs) * recipe.steps
+
+    def train(number: int) -> list[Fitted]:
+        # Two stacks of one thread each are 1.4 times faster than one stack of two threads (benchmarks/test_engine.py)
+        torch.set_num_threads(cores // workers)
+        return _Stack(stacks[number], recipe, device, scratch / f"{number}.pt").train(bar, stop)
+
+    with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty(), leave=False) as bar:
+        pool = ThreadPoolExecutor(workers)
+        try:
+            fitted = {done.run.name: done for stack in pool.map(train, range(len(stacks))) for done in stack}
+        finally:  # also on Ctrl-C: the stacks stop at their next step
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(cores)
+    return [fitted[name] for name in names]
+
+
+def _stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: int) -> list[list[Run]]:
+    """Runs that can be one program, together where that is faster; heavy ones in no fewer stacks than cores."""
+    groups: dict[Any, list[Run]] = {}
+    for number, run in enumerate(runs):
+        together = recipe.stack == "always" or (recipe.stack == "auto" and _stacking_pays(run, recipe.batch, device))
+        groups.setdefault(_shape(run) if together else number, []).append(run)
+    stacks = []
+    for group in groups.values():
+        flops = 6 * recipe.batch * len(group) * sum(w.numel() for w in group[0].network.parameters())  # a dense step's
+        parts = -(-cores // len(groups)) if device.type == "cpu" and flops > SPLIT_ABOVE else 1
+        stacks += [group[part::parts] for part in range(min(parts, len(group)))]
+    return stacks
+
+
+def _stacking_pays(run: Run, batch: int, device: torch.device) -> bool:
+    """Measured (benchmarks/test_engine.py): on a CPU only for small batches, and not for convolutions."""
+    convolves = any(isinstance(module, nn.modules.conv._ConvNd) for module in run.network.modules())
+    return device.type == "cuda" or (batch < STACK_BELOW and not convolves)
+
+
+def _shape(run: Run) -> Any:
+    """Equal for runs that can be stacked: same structure, same tensors' shapes, same settings but for numbers."""
+    tensors = [
+        (kind, name, tuple(t.shape[1:] if kind in ("train", "valid") else t.shape))
+        for kind, group in (
+            ("weights", run.network.state_dict()),
+            ("train", run.train),
+            ("valid", run.valid),
+            ("constants", run.constants),
+        )
+        for name, t in group.items()
+    ]
+    settings = [(f.name, getattr(run.objective, f.name)) for f in fields(run.objective)]
+    fixed = [
+        (name, id(value) if isinstance(value, nn.Module) else value)
+        for name, value in settings
+        if not isinstance(value, float)
+    ]
+    sizes = (len(run.train["y"]), len(run.valid["y"]))
+    return repr((type(run.objective), fixed, str(run.network), tensors, sizes))
+
+
+class _Pool:
+    """One named tensor of every run, (runs, n, ...), where runs that share a tensor share its memory."""
+
+    def __init__(self, tensors: Sequence[Tensor], device: torch.device) -> None:
+        distinct: dict[int, int] = {}
+        for tensor in tensors:
+            distinct.setdefault(id(tensor), len(distinct))
+        self.which = torch.tensor([distinct[id(tensor)] for tensor in tensors], device=device)
+        firsts = {id(tensor): tensor for tensor in tensors}
+        self.data = torch.stack([firsts[key] for key in distinct]).to(device)
+
+    def rows(self, runs: Tensor, index: Tensor) -> Tensor:
+        """Rows index (r, b) of the runs numbered `runs` (r,): (r, b, ...)."""
+        return self.data[self.which[runs].unsqueeze(1), index]
+
+    def whole(self, runs: Tensor) -> Tensor:
+        return self.data[self.which[runs]]
+
+
+class _Stack:
+    """Runs of one shape on their way; `active` are the numbers of those that still train."""
+
+    def __init__(self, runs: list[Run], recipe: Recipe, device: torch.device, checkpoint: Path) -> None:
+        self.runs, self.recipe, self.device, self.checkpoint = runs, recipe, device, checkpoint
+        # Copies, because stacks are trained by threads and a functional call swaps a module's weights in place
+        self.module = copy.deepcopy(runs[0].network).to(device)
+        self.objective = copy.deepcopy(runs[0].objective)
+        self.length = len(runs[0].train["y"])
+        pools = [{k: _Pool([getattr(r, kind)[k] for r in runs], device) for k in getattr(runs[0], kind)}
+                 for kind in ("train", "valid", "constants")]  # fmt: skip
+        self.train_pool, self.valid_pool, self.constant_pool = pools
+        self.numbers = {
+            f.name: torch.tensor([float(getattr(r.objective, f.name)) for r in runs], device=device)
+            for f in fields(self.objective)
+            if isinstance(getattr(self.objective, f.name), float)
+        }
+        self.step = 0
+        self.progress = [Progress(lr=run.lr) for run in runs]
+        self.history: list[dict[str, list[tuple[int, float]]]] = [{} for _ in runs]
+        self.ended_at = [0 for _ in runs]
+        self.best: list[dict[str, Tensor]] = [_copy(run.network.state_dict()) for run in runs]
+        weights = [dict(run.network.named_parameters()) for run in runs]
+        self.active = list(range(len(runs)))
+        self._stack({name: torch.stack([w[name].detach() for w in weights]).to(device) for name in weights[0]})
+
+    # ---- weights and optimiser -------------------------------------------------------------------------------------
+
+    def _stack(self, weights: dict[str, Tensor], adam: dict[int, list[dict[str, Tensor]]] | None = None) -> None:
+        """Take (active, ...) weights; each run's slices are parameters of its own group of one fused Adam.
+
+        Matrices lie transposed in memory: that is how the gradient of a batched linear layer arrives.
+        """
+        self.names = list(weights)
+        self.leaves = [_laid_out(w).requires_grad_() for w in weights.values()]
+        if not self.active:
+            self.adam = None
+            return
+        groups = [
+            {
+                "params": [leaf.detach()[place].requires_grad_() for leaf in self.leaves],
+                "lr": self.progress[number].lr,
+                "weight_decay": self.runs[number].weight_decay,
+            }
+            for place, number in enumerate(self.active)
+        ]
+        self.adam = torch.optim.Adam(
+            groups, lr=self.runs[0].lr, betas=self.recipe.betas, eps=self.recipe.eps, fused=True
+        )
+        for group, number in zip(groups, self.active, strict=True):
+            for parameter, state in zip(group["params"], (adam or {}).get(number, []), strict=adam is not None):
+                self.adam.state[parameter] = state
+        self.numbers_now = {name: values[self.active] for name, values in self.numbers.items()}
+        self.constants_now = {k: pool.whole(self._index()) for k, pool in self.constant_pool.items()}
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The weights of the active runs by name, (active, ...), in the module's own layout."""
+        return {name: leaf.mT if leaf.dim() == 3 else leaf for name, leaf in zip(self.names, self.leaves, strict=True)}
+
+    def _index(self) -> Tensor:
+        return torch.tensor(self.active, device=self.device)
+
+    def _adam_states(self) -> dict[int, list[dict[str, Tensor]]]:
+        return {
+            number: [self.adam.state[parameter] for parameter in group["params"]]
+            for number, group in zip(self.active, self.adam.param_groups, strict=True)
+        }
+
+    def _minimise(self, losses: Tensor) -> None:
+        """One step of every run; the gradient of the sum is each run's own, for no run reads another's weights."""
+        losses.sum().backward()
+        for place, group in enumerate(self.adam.param_groups):
+            for parameter, leaf in zip(group["params"], self.leaves, strict=True):
+                parameter.grad = leaf.grad[place]
+        self.adam.step()
+        for leaf in self.leaves:
+            leaf.grad = None
+
+    # ---- one program for all runs ----------------------------------------------------------------------------------
+
+    def _map(self, what: Literal["losses", "score"], batch: dict[str, Tensor]) -> Any:
+        """``objective.losses`` or ``.score`` for every active run: values with a leading run axis."""
+
+        def program(weights: dict[str, Tensor], numbers: dict[str, Tensor], batch: dict[str, Tensor]) -> Any:
+            objective = replace(self.objective, **numbers)
+            return getattr(objective, what)(Network(self.module, weights), batch)
+
+        arguments = (self.weights, self.numbers_now, batch | self.constants_now)
+        if len(self.active) > 1:
+            return torch.vmap(program, randomness="error")(*arguments)
+        value = program(*({name: t[0] for name, t in argument.items()} for argument in arguments))
+        return {k: v.unsqueeze(0) for k, v in value.items()} if isinstance(value, dict) else value.unsqueeze(0)
+
+    def _batch(self) -> dict[str, Tensor]:
+        index = torch.stack([self._rows(self.runs[number].seed) for number in self.active]).to(self.device)
+        batch = {name: pool.rows(self._index(), index) for name, pool in self.train_pool.items()}
+        return batch | self._draws("train", index.shape[1])
+
+    def _rows(self, seed: int) -> Tensor:
+        """Which examples this step sees: in order, cyclic, cut at the end of the set (nix2022 D6), or shuffled."""
+        batch, length = self.recipe.batch, self.length
+        if self.recipe.order == "sequential":
+            first = self.step * batch % length
+            return torch.arange(first, min(first + batch, length))
+        epoch, place = divmod(self.step, -(-length // batch))
+        order = torch.randperm(length, generator=generator(seed, "order", epoch))
+        return order[place * batch : (place + 1) * batch]
+
+    def _draws(self, split: str, size: int) -> dict[str, Tensor]:
+        draws = [
+            self.objective.draw(generator(self.runs[number].seed, "draws", split, self.step), size)
+            for number in self.active
+        ]
+        return {name: torch.stack([draw[name] for draw in draws]).to(self.device) for name in draws[0]}
+
+    # ---- the loop --------------------------------------------------------------------------------------------------
+
+    def train(self, bar: tqdm[Any], stop: threading.Event) -> list[Fitted]:
+        self._resume()
+        bar.update(self.step * len(self.active) + sum(self.recipe.steps for p in self.progress if p.ended))
+        saved = time.monotonic()
+        while self.active and not stop.is_set():
+            losses = self._map("losses", self._batch())
+            self._minimise(losses["total"])
+            self.step += 1
+            bar.update(len(self.active))
+            if self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps:
+                self._evaluate({name: value.detach() for name, value in losses.items()}, bar)
+                if self.active and time.monotonic() - saved >= self.recipe.checkpoint_seconds:
+                    self._save()
+                    saved = time.monotonic()
+        self._save()
+        return [self._fitted(number) for number in range(len(self.runs))]
+
+    @torch.no_grad()
+    def _evaluate(self, losses: dict[str, Tensor], bar: tqdm[Any]) -> None:
+        """Validate, move each run along its schedule, and let the runs that ended leave the stack."""
+        everything = torch.arange(len(self.runs[0].valid["y"]), device=self.device).expand(len(self.active), -1)
+        batch = {name: pool.rows(self._index(), everything) for name, pool in self.valid_pool.items()}
+        values = self._map("score", batch | self._draws("validation", everything.shape[1])).tolist()
+        parts = {name: value.tolist() for name, value in losses.items()}
+        stays = []
+        for place, number in enumerate(self.active):
+            progress, seen = self.progress[number], {f"loss.{name}": part[place] for name, part in parts.items()}
+            if not all(map(_finite, [values[place], *seen.values()])):
+                progress.ended = f"the loss was not finite at step {self.step}"
+            elif progress.see(values[place], self.step, self.objective.selects, self.recipe.plateau):
+                self.best[number] = _copy({name: w[place] for name, w in self.weights.items()})
+            if progress.ended is None and self.step >= self.recipe.steps:
+                progress.ended = "steps"
+            for name, value in (seen | {f"validation.{self.objective.selects}": values[place], "lr": progress.lr}).items():
+                self.history[number].setdefault(name, []).append((self.step, value))
+            self.adam.param_groups[place]["lr"] = progress.lr
+            if progress.ended is None:
+                stays.append(place)
+            else:
+                self.ended_at[number] = self.step
+                bar.update(self.recipe.steps - self.step)
+        bar.set_postfix_str(f"{len(stays)} runs, validation {sum(values) / len(values):.3f}", refresh=False)
+        if len(stays) < len(self.active):
+            weights, states = {n: w.detach()[stays] for n, w in self.weights.items()}, self._adam_states()
+            self.active = [self.active[place] for place in stays]
+            self._stack(weights, {number: states[number] for number in self.active})
+
+    def _fitted(self, number: int) -> Fitted:
+        state = {name: w.cpu() for name, w in self.best[number].items()}
+        return Fitted(self.runs[number], state, self.progress[number], self.ended_at[number], self.history[number])
+
+    # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        save_tensors(
+            self.checkpoint,
+            {
+                "step": self.step,
+                "active": self.active,
+                "weights": {name: w.detach() for name, w in self.weights.items()},
+                "adam": self._adam_states() if self.active else {},
+                "best": self.best,
+                "progress": [progress.as_dict() for progress in self.progress],
+                "history": self.history,
+                "ended_at": self.ended_at,
+            },
+        )
+
+    def _resume(self) -> None:
+        if not self.checkpoint.exists():
+            return
+        kept = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
+        self.step, self.active, self.best = kept["step"], kept["active"], kept["best"]
+        self.progress = [Progress(**progress) for progress in kept["progress"]]
+        self.history, self.ended_at = kept["history"], kept["ended_at"]
+        self._stack(kept["weights"], kept["adam"])
+
+
+def _laid_out(weights: Tensor) -> Tensor:
+    return (weights.mT if weights.dim() == 3 else weights).detach().clone(memory_format=torch.contiguous_format)
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def _finite(value: float) -> bool:
+    return -float("inf") < value < float("inf")

@@ -1,0 +1,66 @@
+"""What a run minimises, and how its progress is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from learned_symmetry.models import Network, features
+
+Batch = Mapping[str, Tensor]  # "x", "y", cached teacher activations "teacher.LAYER", draws and constants, by name
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss as a function of one run's network and one batch; number fields may differ between stacked runs.
+
+    Inside ``losses`` no Python branch may depend on a number field: in a stack they are tensors.
+    """
+
+    selects: ClassVar[Literal["accuracy", "loss"]] = "accuracy"  # what the validation set is scored by
+
+    def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
+        """Random numbers for a batch of `size` examples; they arrive in the batch under their names."""
+        return {}
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        """Named scalars; ``"total"`` is minimised."""
+        raise NotImplementedError
+
+    def score(self, network: Network, batch: Batch) -> Tensor:
+        """Of a validation batch: the share of right answers (to maximise), or the total loss (to minimise)."""
+        if self.selects == "loss":
+            return self.losses(network, batch)["total"]
+        return (network(batch["x"]).argmax(-1) == batch["y"]).float().mean()
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Objective):
+    """Plain training."""
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        task = F.cross_entropy(network(batch["x"]), batch["y"])
+        return {"task": task, "total": task}
+
+
+@dataclass(frozen=True)
+class Transfer(Objective):
+    """(1 - gamma) CE + gamma Omega (nix2022, Section 2.1): the shape that all transfer methods share."""
+
+    gamma: float  # share of the transfer term, in [0, 1]
+    layers: ClassVar[tuple[str, ...]] = ()  # whose activations are compared
+
+    def omega(self, student: Batch, teacher: Batch) -> Tensor:
+        """The transfer term from activations by layer; a scalar, 0 (or its least) where they agree."""
+        raise NotImplementedError
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        student = features(network, batch["x"], self.layers)
+        task = F.cross_entropy(student["logits"], batch["y"])
+        match = self.omega(student, {layer: batch[f"teacher.{layer}"] for layer in self.layers})
+        return {"task": task, "match": match, "total": (1 - self.gamma) * task + self.gamma * match}

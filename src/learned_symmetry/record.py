@@ -1,0 +1,182 @@
+"""What a stage measured, written once and whole when it ends.
+
+Two things come out of a stage:
+
+- ``paper/results/SCALE/KEY/STAGE.json``, committed: every metric with the values of all seeds, one row a run, and the
+  provenance. Byte for byte the same when the same stage runs again on the same machine, so its wall time stands beside
+  it, in ``STAGE.wall.json``.
+- ``data/runs/SCALE/KEY/STAGE/``, kept by DVC: ``runs.json`` (parameters, final metrics and histories of each run) and
+  one ``state_dict`` a run under ``checkpoints/``. `learned_symmetry.tracking` publishes these to MLflow.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from learned_symmetry.config import Settings
+from learned_symmetry.errors import UserError
+from learned_symmetry.results import read_result as read_result  # so that stages need one import for both directions
+from learned_symmetry.results import result_path, wall_path, write_json
+
+RUNS = Path("data/runs")
+SCRATCH = Path("data/scratch")
+
+
+@dataclass
+class RunRecord:
+    """One training run as it is kept: what it was, what it did, where its weights are."""
+
+    name: str  # unique in its stage; slashes order it, as in "pooling/s30/seed0"
+    seed: int
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # name -> (step, value) pairs
+    state: dict[str, torch.Tensor] | None = None
+    dropped: str | None = None  # the reason, for a run that did not end well
+
+
+class Stage:
+    """Collects what one stage measured; ``write`` puts all of it on disk at once, or nothing.
+
+    `scratch` is a folder for checkpoints of unfinished training. It is no DVC output, so a stage that was killed finds
+    it again; its name holds a digest of the settings and of the code, so that nothing stale is ever resumed.
+    """
+
+    def __init__(self, cfg: Settings, paper: str, name: str, *, source: str, fingerprint: str = "") -> None:
+        self.cfg, self.paper, self.name, self.source = cfg, paper, name, source
+        self.started = time.perf_counter()
+        self.metrics: dict[str, dict[str, Any]] = {}
+        self.runs: list[RunRecord] = []
+        self.scratch = SCRATCH / cfg.scale / paper / name / fingerprint
+
+    def metric(self, name: str, values: Iterable[float | None]) -> None:
+        """Record one metric (`artefact.row.column`) with a value a seed; None for a run that was dropped."""
+        if name in self.metrics:
+            raise ValueError(f"metric {name} was recorded twice")
+        self.metrics[name] = summary(values)
+
+    def write(self) -> Path:
+        """Write results and runs, remove the scratch folder, print the wall time. Returns the results' path."""
+        runs = runs_folder(self.cfg.scale, self.paper, self.name)
+        _write_runs(runs, self.runs, self._about())
+        result = {
+            "metrics": dict(sorted(self.metrics.items())),
+            "runs": [_row(run) for run in self.runs],
+            "provenance": self._about() | {"dropped": {r.name: r.dropped for r in self.runs if r.dropped}},
+        }
+        wall = time.perf_counter() - self.started
+        path = result_path(self.cfg.scale, self.paper, self.name)
+        write_json(path, result)
+        write_json(wall_path(self.cfg.scale, self.paper, self.name), {"wall_seconds": round(wall, 1)})
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        print(f"{self.paper}/{self.name}: {len(self.runs)} runs, {len(self.metrics)} metrics, {wall:.1f} s", flush=True)
+        return path
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "paper": self.paper,
+            "stage": self.name,
+            "scale": self.cfg.scale,
+            "data": self.source,
+            "device": device_name(self.cfg.engine.device),
+            "precision": "float32",
+            "torch": torch.__version__,
+        }
+
+
+def summary(values: Iterable[float | None]) -> dict[str, Any]:
+    """Mean, sample standard deviation (null for one value), count and the values of the runs that were kept."""
+    kept = [None if v is None or not math.isfinite(v) else float(v) for v in values]
+    finite = [v for v in kept if v is not None]
+    return {
+        "mean": statistics.fmean(finite) if finite else None,
+        "std": statistics.stdev(finite) if len(finite) > 1 else None,
+        "n": len(finite),
+        "values": kept,
+    }
+
+
+def resolve_device(choice: str) -> torch.device:
+    """``auto`` is a GPU where there is one."""
+    if choice == "cuda" and not torch.cuda.is_available():
+        raise UserError("params.yaml: engine.device is cuda, but torch finds no GPU; set it to auto or cpu")
+    return torch.device("cuda" if choice != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def device_name(choice: str) -> str:
+    """The device as it is printed beside results."""
+    device = resolve_device(choice)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
+def runs_folder(scale: str, paper: str, stage: str) -> Path:
+    return RUNS / scale / paper / stage
+
+
+def load_state(scale: str, paper: str, stage: str, run: str) -> dict[str, torch.Tensor]:
+    """The weights of one run of a stage. Raises `UserError` with the command that makes them."""
+    path = runs_folder(scale, paper, stage) / checkpoint_name(run)
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` (stage {stage} of {paper}) at scale {scale}") from None
+    except Exception as error:
+        raise UserError(
+            f"{path} cannot be read as weights ({type(error).__name__}); delete {path.parent.parent} and run `dvc repro`"
+        ) from error
+
+
+def checkpoint_name(run: str) -> str:
+    return f"checkpoints/{run.replace('/', '-')}.pt"
+
+
+def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """`torch.save`, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        torch.save(dict(content), part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _row(run: RunRecord) -> dict[str, Any]:
+    row = {"name": run.name, "seed": run.seed, "metrics": _finite(run.metrics)}
+    return row | ({"dropped": run.dropped} if run.dropped else {})
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def _write_runs(folder: Path, runs: Sequence[RunRecord], about: dict[str, Any]) -> None:
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    (part / "checkpoints").mkdir(parents=True)
+    rows = []
+    for run in runs:
+        if run.state is not None:
+            save_tensors(part / checkpoint_name(run.name), run.state)
+        history = {name: [(s, v if math.isfinite(v) else None) for s, v in h] for name, h in run.history.items()}
+        rows.append(
+            _row(run)
+            | {
+                "params": run.params,
+                "history": history,
+                "checkpoint": checkpoint_name(run.name) if run.state is not None else None,
+            }
+        )
+    write_json(part / "runs.json", {"about": about, "runs": rows})
+    shutil.rmtree(folder, ignore_errors=True)
+    part.replace(folder)

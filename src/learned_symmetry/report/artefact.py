@@ -1,0 +1,151 @@
+"""Writing figures and tables: ``paper/artefacts/SCALE/KEY/``, the same bytes from the same results.
+
+Every artefact prints how it came to be (`Measured.facts`): a footer in figures, a caption under tables.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from learned_symmetry.report.measured import Metric
+from learned_symmetry.report.reference import Value
+from learned_symmetry.report.style import GREY
+from learned_symmetry.results import write_atomically, write_json
+
+ARTEFACTS = Path("paper/artefacts")
+FOOTER = 6.5  # points
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Ours and the paper's value of one metric, as fractions; None where there is none."""
+
+    ours: Metric | None
+    paper: Value | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of labels and cells. `absent` stands for a paper's missing value; empty leaves its brackets out."""
+
+    title: str
+    heads: tuple[str, ...]  # what the labels of a row are
+    columns: tuple[str, ...]
+    rows: list[tuple[tuple[str, ...], list[Cell]]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    absent: str = NOT_RUN
+
+
+def artefact_path(scale: str, paper: str, name: str, suffix: str) -> Path:
+    return ARTEFACTS / scale / paper / f"{name}.{suffix}"
+
+
+def caption(facts: Mapping[str, str]) -> str:
+    """One line: scale, seeds, data source, device."""
+    return " · ".join(f"{key}: {value}" for key, value in facts.items())
+
+
+def save_figure(
+    figure: Figure, paper: str, name: str, scale: str, data: Mapping[str, Any], caption_facts: Mapping[str, str]
+) -> None:
+    """Write NAME.svg, NAME.png and NAME.json (the plotted numbers), with the facts as the figure's footer."""
+    width, height = figure.get_size_inches()
+    characters = int(width * 72 / (FOOTER * 0.56))  # 0.56 of its size is what a character takes on average
+    lines = textwrap.wrap(f"{paper}/{name} · {caption(caption_facts)}", characters)
+    below = (len(lines) * FOOTER * 1.4 + 4) / 72 / height  # as a share of the figure
+    figure.get_layout_engine().set(rect=(0, below, 1, 1 - below))
+    figure.text(0.006, 2 / 72 / height, "\n".join(lines), fontsize=FOOTER, color=GREY, va="bottom")
+    written = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}  # no dates, no versions
+    for suffix, metadata in written.items():
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=suffix, metadata=metadata)
+        write_atomically(artefact_path(scale, paper, name, suffix), drawn.getvalue())
+    content = {"artefact": f"{paper}/{name}", "facts": dict(caption_facts), "data": data}
+    write_json(artefact_path(scale, paper, name, "json"), content)
+
+
+def save_table(table: Table, paper: str, name: str, scale: str, caption_facts: Mapping[str, str]) -> None:
+    """Write NAME.md, NAME.tex (booktabs) and NAME.json (fractions); percent with one decimal is what is printed."""
+    rows = [[*labels, *(_told(cell, table.absent) for cell in cells)] for labels, cells in table.rows]
+    about = ["In percent: ours as mean ± std over seeds (n), in brackets the paper's.", *table.notes]
+    about.append(f"{caption(caption_facts)}.")
+    write_atomically(artefact_path(scale, paper, name, "md"), _markdown(table, rows, about).encode())
+    write_atomically(artefact_path(scale, paper, name, "tex"), _latex(table, rows, about, f"{paper}-{name}").encode())
+    content = {
+        "artefact": f"{paper}/{name}",
+        "facts": dict(caption_facts),
+        "heads": table.heads,
+        "columns": table.columns,
+        "rows": [{"labels": labels, "cells": [_kept(cell) for cell in cells]} for labels, cells in table.rows],
+    }
+    write_json(artefact_path(scale, paper, name, "json"), content)
+
+
+def percent(mean: float | None, std: float | None) -> str:
+    """``12.3 ± 0.4`` from fractions; without the spread where there is none."""
+    if mean is None:
+        return NOT_RUN
+    return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")
+
+
+def _told(cell: Cell, absent: str) -> str:
+    ours = NOT_RUN
+    if cell.ours is not None and cell.ours["mean"] is not None:
+        ours = f"{percent(cell.ours['mean'], cell.ours['std'])} ({cell.ours['n']})"
+    paper = absent if cell.paper is None else percent(cell.paper.mean, cell.paper.std)
+    return f"{ours} [{paper}]" if paper else ours
+
+
+def _kept(cell: Cell) -> dict[str, Any]:
+    ours = None if cell.ours is None else {key: cell.ours[key] for key in ("mean", "std", "n")}
+    return {"ours": ours, "paper": None if cell.paper is None else asdict(cell.paper)}
+
+
+def _markdown(table: Table, rows: list[list[str]], about: list[str]) -> str:
+    heads = [*table.heads, *table.columns]
+    align = [":--"] * len(table.heads) + ["--:"] * len(table.columns)
+    lines = [f"**{table.title}**", "", *(f"| {' | '.join(row)} |" for row in (heads, align, *rows)), ""]
+    return "\n".join([*lines, *(f"{line}\n" for line in about)])
+
+
+def _latex(table: Table, rows: list[list[str]], about: list[str], label: str) -> str:
+    heads = [*table.heads, *table.columns]
+    body: list[str] = []
+    for before, row in zip([None, *rows], rows, strict=False):
+        if before and before[0] != row[0]:
+            body.append(r"\midrule")
+        body.append(" & ".join(map(_escaped, row)) + r" \\")
+    return "\n".join(
+        [
+            "% \\usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering\small",
+            rf"\caption{{{_escaped(table.title)}. {_escaped(' '.join(about))}}}",
+            rf"\label{{tab:{label}}}",
+            rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * len(table.columns)}}}",
+            r"\toprule",
+            " & ".join(map(_escaped, heads)) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _escaped(text: str) -> str:
+    for plain, latex in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"), ("#", r"\#")):
+        text = text.replace(plain, latex)
+    for plain, latex in (("±", r"$\pm$"), ("·", r"$\cdot$"), ("×", r"$\times$"), ("→", r"$\to$")):
+        text = text.replace(plain, latex)
+    return text

@@ -1,0 +1,36 @@
+"""What each paper consists of here: its stages and artefacts, listed and never globbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from learned_symmetry.errors import UserError
+
+
+@dataclass(frozen=True)
+class Paper:
+    title: str
+    stages: Callable[[Any], list[str]]  # settings -> the stages whose results hold the paper's metrics
+    artefacts: tuple[str, ...]  # names of the scripts in paper/KEY, in the order of the summary
+
+
+def of(key: str) -> Paper:
+    """The paper of that key. Raises `UserError` for a key that is none."""
+    if key not in PAPERS:
+        raise UserError(f"no paper has the key {key!r}; known are {', '.join(PAPERS)}")
+    return PAPERS[key]
+
+
+def _nix2022(cfg: Any) -> list[str]:
+    return ["teacher", "orbit", *(f"transfer_{method}" for method in [*cfg.methods, "orbit"]), "search", "lemma1"]
+
+
+PAPERS = {
+    "nix2022": Paper(
+        title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
+        stages=_nix2022,
+        artefacts=("fig2", "fig3", "table1d"),
+    ),
+}

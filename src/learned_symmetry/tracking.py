@@ -1,0 +1,249 @@
+"""MLflow as a view of what the stages wrote: one experiment a paper, one parent run a stage, one child a training run.
+
+The files are the record (`learned_symmetry.record`); the store is built from them, never read back, and may be deleted
+at any time. Only this module imports mlflow, inside its functions, because that takes seconds.
+
+The store is ``mlflow/`` in the repository's root (SQLite and a folder of artifacts), or MLFLOW_TRACKING_URI.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+import math
+import os
+import posixpath
+import re
+import shutil
+import subprocess
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from learned_symmetry.errors import UserError
+from learned_symmetry.results import read_result, result_path, wall_path
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+RUNS = Path("data/runs")  # as in `record`, which imports torch
+SOURCES = ("src", "stages", "params.yaml", "dvc.yaml", "requirements.lock")  # a change here makes a commit "dirty"
+
+METRICS_A_CALL, PARAMS_A_CALL = 900, 100  # MLflow takes 1,000 of both together, and at most 100 parameters
+KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH = 250, 6000, 5000  # characters
+
+ENVIRONMENT = {  # unless set otherwise; mlflow reads some of it when it is imported
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a run, where the store is a server
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # its 7 wait four minutes for a server that is not there
+}
+
+
+def installed() -> bool:
+    """Whether there is an mlflow to publish to."""
+    return importlib.util.find_spec("mlflow") is not None
+
+
+def has_results(scale: str, paper: str, stage: str) -> bool:
+    """Whether both halves of a stage's record are there: the results, and the runs that DVC keeps."""
+    return result_path(scale, paper, stage).exists() and _runs_path(scale, paper, stage).exists()
+
+
+def digest(scale: str, paper: str, stage: str) -> str:
+    """Stable digest of everything that is published of a stage; raises `UserError` where a file is missing."""
+    total, runs = hashlib.sha256(), _runs_path(scale, paper, stage)
+    named = [run["checkpoint"] for run in _read_runs(scale, paper, stage)["runs"]]
+    for path in (result_path(scale, paper, stage), runs, *(runs.parent / name for name in named if name)):
+        try:
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        except FileNotFoundError:
+            raise _missing(path, scale, paper, stage) from None
+    return total.hexdigest()[:16]
+
+
+def publish(scale: str, paper: str, stage: str) -> bool:
+    """Put one stage into the store, unless these very files are there already; says whether it was published.
+
+    A parent counts as published once it is FINISHED, and that is written last: what a killed publisher left behind is
+    removed and published anew. Changed results become a new parent beside the old one. The git tags name the commit
+    from which the stage was published.
+
+    Raises `UserError` when a result is missing, mlflow cannot be imported, or the store cannot be used.
+    """
+    result, content = read_result(scale, paper, stage), _read_runs(scale, paper, stage)
+    key, folder = digest(scale, paper, stage), _runs_path(scale, paper, stage).parent
+    with _store(paper) as (client, experiment):
+        _remove_unfinished(client, experiment, paper, stage, scale)
+        if client.search_runs([experiment], f"tags.digest = '{key}' and attributes.status = 'FINISHED'", max_results=1):
+            return False
+        tags = _tags(scale, paper, stage, content["about"])
+        parent = client.create_run(experiment, run_name=f"{stage} ({scale})", tags={**tags, "digest": key}).info.run_id
+        for run in content["runs"]:
+            _child(client, experiment, run, {**tags, "mlflow.parentRunId": parent}, folder)
+        means = {name: entry["mean"] for name, entry in result["metrics"].items()}
+        wall = wall_path(scale, paper, stage)  # no part of the results, nor of their digest
+        _log(client, parent, _finals(means | (json.loads(wall.read_text()) if wall.exists() else {})), {})
+        client.log_artifact(parent, str(result_path(scale, paper, stage)))
+        client.set_terminated(parent, "FINISHED")
+    return True
+
+
+def _child(client: MlflowClient, experiment: str, run: Mapping[str, Any], tags: dict[str, str], folder: Path) -> None:
+    dropped = run.get("dropped")
+    tags = tags | {"seed": str(run["seed"])} | ({"dropped": dropped[:TAG_LENGTH]} if dropped else {})
+    child = client.create_run(experiment, run_name=run["name"], tags=tags).info.run_id
+    # a name of its own, or the last value of a history of the same name would stand for the final one
+    metrics = _finals({f"final/{name}": value for name, value in run["metrics"].items()})
+    _log(client, child, _histories(run["history"]) + metrics, _flat(run["params"]))
+    if run["checkpoint"]:
+        client.log_artifact(child, str(folder / run["checkpoint"]), "checkpoints")
+    client.set_terminated(child, "FAILED" if dropped else "FINISHED")
+
+
+def _log(client: MlflowClient, run: str, metrics: Sequence[Metric], params: Mapping[str, str]) -> None:
+    """In as few transactions as MLflow's limits allow: each costs 15 ms, however much is in it."""
+    from mlflow.entities import Param
+
+    listed = [Param(_key(name), value[:PARAM_LENGTH]) for name, value in params.items()]
+    for i in range(max(math.ceil(len(metrics) / METRICS_A_CALL), math.ceil(len(listed) / PARAMS_A_CALL))):
+        some = metrics[i * METRICS_A_CALL : (i + 1) * METRICS_A_CALL]
+        client.log_batch(run, metrics=some, params=listed[i * PARAMS_A_CALL : (i + 1) * PARAMS_A_CALL])
+
+
+def _finals(values: Mapping[str, float | None]) -> list[Metric]:
+    return _histories({name: [(0, value)] for name, value in values.items()})
+
+
+def _histories(history: Mapping[str, Sequence[tuple[int, float | None]]]) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [
+        Metric(_key(name), float(value), now, int(step))
+        for name, points in history.items()
+        for step, value in points
+        if value is not None and math.isfinite(value)
+    ]
+
+
+def _key(name: str) -> str:
+    """A name that MLflow takes; what had to be changed gets a checksum, so that two names never become one."""
+    key = posixpath.normpath(re.sub(r"[^\w. :/-]", "_", name, flags=re.ASCII)).lstrip("./")
+    return key if key == name and len(key) <= KEY_LENGTH else f"{key[:200]}_{zlib.crc32(name.encode()):08x}"
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def _tags(scale: str, paper: str, stage: str, about: Mapping[str, Any]) -> dict[str, str]:
+    """What parent and children are found by."""
+    renamed = {"data_source" if name == "data" else name: str(value) for name, value in about.items()}
+    experiment = os.environ.get("DVC_EXP_NAME")
+    tags = renamed | {"paper": paper, "stage": stage, "scale": scale} | _commit(Path.cwd())
+    return tags | ({"dvc_experiment": experiment} if experiment else {})
+
+
+@functools.cache
+def _commit(where: Path) -> dict[str, str]:
+    """The commit, and whether what can change results differs from it; nothing where there is no git repository."""
+    command = ["git", "status", "--porcelain=v2", "--branch", "--", *SOURCES]
+    try:
+        lines = subprocess.run(command, cwd=where, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    commit, dirty = lines[0].removeprefix("# branch.oid "), not all(line.startswith("#") for line in lines)
+    return {} if commit == "(initial)" else {"mlflow.source.git.commit": commit, "git_dirty": str(dirty).lower()}
+
+
+def _remove_unfinished(client: MlflowClient, experiment: str, paper: str, stage: str, scale: str) -> None:
+    """Delete what a killed publisher left of a stage; only one publishes at a time, so nobody is at work on it."""
+
+    def remove(run: str) -> None:
+        client.delete_run(run)
+        shutil.rmtree(_home() / "artifacts" / paper / run, ignore_errors=True)  # MLflow itself keeps them
+
+    parents = f"tags.digest LIKE '%' and tags.stage = '{stage}' and tags.scale = '{scale}'"
+    for parent in client.search_runs([experiment], f"{parents} and attributes.status != 'FINISHED'"):
+        # children first, so that a parent that was left is found again; deleted runs are not listed
+        while children := client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"):
+            for child in children:
+                remove(child.info.run_id)
+        remove(parent.info.run_id)
+
+
+@contextmanager
+def _store(paper: str) -> Iterator[tuple[MlflowClient, str]]:
+    """The client and the paper's experiment, made where missing, under a lock that others of this repository wait for.
+
+    Without the lock two processes that create the store at once break each other's migrations.
+    """
+    os.environ.update({**ENVIRONMENT, **os.environ})
+    try:
+        import mlflow
+        from filelock import FileLock
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError as error:
+        raise UserError(f"MLflow cannot be imported ({error}); `pip install mlflow` mends it") from None
+    home, uri = _home(), os.environ.get("MLFLOW_TRACKING_URI")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / "store.lock"):
+            client = _client(uri or f"sqlite:///{home / 'mlflow.db'}")
+            known = client.get_experiment_by_name(paper)
+            place = None if uri else (home / "artifacts" / paper).as_uri()  # a server knows best where its own belong
+            yield client, known.experiment_id if known else client.create_experiment(paper, artifact_location=place)
+    except (mlflow.MlflowException, SQLAlchemyError, OSError) as error:
+        where = "at MLFLOW_TRACKING_URI" if uri else f"in {home}"
+        mend = "check it, or unset the variable for the local store" if uri else f"delete {home} to have it built anew"
+        cause = re.sub(r"//[^/@\s]*@", "//", (str(error).splitlines() or [""])[0])  # no password of a database's URL
+        raise UserError(
+            f"the MLflow store {where} cannot be used ({type(error).__name__}: {cause[:200]}); {mend}, "
+            "then run `make mlflow`; no result is lost"
+        ) from error
+
+
+@functools.cache
+def _client(uri: str) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def _home() -> Path:
+    """The local store's folder; DVC names the repository's root also in the temporary copy where an experiment runs."""
+    return (Path(os.environ.get("DVC_ROOT") or ".") / "mlflow").resolve()
+
+
+def _runs_path(scale: str, paper: str, stage: str) -> Path:
+    return RUNS / scale / paper / stage / "runs.json"
+
+
+def _read_runs(scale: str, paper: str, stage: str) -> dict[str, Any]:
+    path = _runs_path(scale, paper, stage)
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise _missing(path, scale, paper, stage) from None
+    except json.JSONDecodeError:
+        raise UserError(f"{path} is not valid JSON; delete {path.parent} and run `dvc repro`") from None
+
+
+def _missing(path: Path, scale: str, paper: str, stage: str) -> UserError:
+    return UserError(f"{path} is missing; run `dvc repro` (stage {stage} of {paper}) at scale {scale}")

@@ -1,0 +1,50 @@
+"""Ways to hand a teacher's properties to a student: one module a method, one signature, one table of names.
+
+A method is a frozen dataclass whose number fields are its hyper-parameters; its ``losses`` are what a run minimises.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import fields
+from typing import Any
+
+from learned_symmetry.errors import UserError
+
+METHODS = {  # name -> class, in the module learned_symmetry.transfer.NAME
+    "none": "NoTransfer",
+    "kd": "KD",
+    "dm": "DirectMatching",
+    "attention": "Attention",
+    "rdl": "RDL",
+    "cka": "CKA",
+    "orbit": "Orbit",
+}
+TRAINING = {"lr", "weight_decay", "linear"}  # keys of a method's block that the training reads, not the method
+
+
+def method_class(name: str, where: str = "transfer.METHODS") -> Any:
+    """The class of a method. Raises `UserError` for a name that is not in the table."""
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=1)
+        mend = f"did you mean {near[0]}?" if near else f"known are {', '.join(METHODS)}"
+        raise UserError(f"{where}: {name!r} is no transfer method; {mend}")
+    return getattr(importlib.import_module(f"learned_symmetry.transfer.{name}"), METHODS[name])
+
+
+def method(name: str, settings: Any, where: str) -> Any:
+    """The method with the hyper-parameters of a block of ``params.yaml``.
+
+    Raises `UserError` for an unknown method and for keys that the method does not have or that are missing.
+    """
+    made = method_class(name, where)
+    given = {key: value for key, value in settings.model_dump().items() if key not in TRAINING}
+    wanted = {field.name for field in fields(made)}
+    for key in given.keys() - wanted:
+        near = difflib.get_close_matches(key, wanted - given.keys() or wanted, n=1, cutoff=0.5)
+        mend = f"did you mean {near[0]}?" if near else f"{name} has {', '.join(sorted(wanted))}"
+        raise UserError(f"params.yaml: {where}.{key} is unknown; {mend}")
+    for key in wanted - given.keys():
+        raise UserError(f"params.yaml: {where}.{key} is missing; add it")
+    return made(**given)

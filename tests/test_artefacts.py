@@ -1,0 +1,134 @@
+"""Figures and tables from made-up results: what they hold, that they do not change, and what a missing result says."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from learned_symmetry.errors import UserError
+from learned_symmetry.report.artefact import Cell, Table, save_table
+from learned_symmetry.report.measured import measured
+from learned_symmetry.report.papers import PAPERS
+from learned_symmetry.report.reference import Value
+from tests.synthetic import ROOT, metric, settings, write_nix2022, write_stage
+
+ARTEFACTS = [(key, name) for key, paper in PAPERS.items() for name in paper.artefacts]
+FOLDER = Path("paper/artefacts/quick/nix2022")
+
+
+def script(name: str) -> ModuleType:
+    return importlib.import_module(f"paper.nix2022.{name}")
+
+
+@pytest.mark.parametrize(("paper", "name"), ARTEFACTS)
+def test_each_artefact_has_a_script(paper: str, name: str) -> None:
+    assert (ROOT / "paper" / paper / f"{name}.py").exists()
+
+
+@pytest.mark.parametrize("name", PAPERS["nix2022"].artefacts)
+def test_same_results_same_bytes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cfg = settings()
+    write_nix2022(tmp_path, cfg)
+    script(name).main(cfg)
+    first = {path.name: path.read_bytes() for path in FOLDER.iterdir()}
+    suffixes = ("md", "tex", "json") if name.startswith("table") else ("svg", "png", "json")
+    assert set(first) == {f"{name}.{suffix}" for suffix in suffixes}
+    script(name).main(cfg)
+    assert {path.name: path.read_bytes() for path in FOLDER.iterdir()} == first
+    told = b"".join(first.values())
+    assert not any(word in told for word in (b"dc:date", b"Matplotlib v", b"tEXt"))  # no dates, no versions
+
+
+def test_figure_holds_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cfg = settings()
+    write_nix2022(tmp_path, cfg)
+    for name in ("fig2", "fig3"):
+        script(name).main(cfg)
+    kept = json.loads((FOLDER / "fig2.json").read_text())
+    assert kept["facts"] == {"scale": "quick", "seeds": "3", "data": "MNIST-1D, generated", "device": "CPU, 2 threads"}
+    assert set(kept["data"]) == {"none", "kd", "dm", "attention", "rdl", "orbit", "cka", "teacher"}
+    line = kept["data"]["orbit"]["unseen"]
+    ours = measured("quick", "nix2022", ["transfer_orbit"]).metric("fig2.orbit.s30_unseen")
+    assert line["s"][3] == 30
+    assert line["mean"][3] == pytest.approx(100 * ours["mean"])
+    assert line["seeds"][3] == pytest.approx([100 * value for value in ours["values"]])
+    assert line["reference"] == [[10, 96.0], [30, 95.7]]
+    linear = json.loads((FOLDER / "fig3.json").read_text())["data"]
+    assert "teacher" not in linear
+    assert linear["orbit"]["all"]["reference"] == [[25, 77.5], [30, 77.3]]
+    footer = "nix2022/fig2 · scale: quick · seeds: 3 · data: MNIST-1D, generated · device: CPU, 2 threads"
+    assert footer in (FOLDER / "fig2.svg").read_text()  # as the comment beside the glyphs
+
+
+def test_one_seed_few_shifts_and_dropped_runs_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cfg = settings(shifts=(0, 30))
+    write_nix2022(tmp_path, cfg, seeds=1)
+    names = [f"fig2.teacher.s{s}_{shifts}" for s in (0, 30) for shifts in ("seen", "unseen", "all")]
+    write_stage("quick", "teacher", {name: metric([None]) for name in names})
+    del cfg.methods["cka"], cfg.methods["attention"]  # six panels in two rows of which one is short
+    for name in PAPERS["nix2022"].artefacts:
+        script(name).main(cfg)
+    assert json.loads((FOLDER / "fig2.json").read_text())["data"]["teacher"]["seen"]["mean"] == [None, None]
+    assert "| Teacher | pooling | all | not run | not run [98.2] |" in (FOLDER / "table1d.md").read_text()
+
+
+@pytest.mark.parametrize("name", PAPERS["nix2022"].artefacts)
+def test_missing_result_names_the_stage(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cfg = settings()
+    write_nix2022(tmp_path, cfg)
+    Path("paper/results/quick/nix2022/transfer_kd.json").unlink()
+    with pytest.raises(UserError, match=r"stage transfer_kd of nix2022\) at scale quick"):
+        script(name).main(cfg)
+    assert not FOLDER.exists()
+
+
+def test_missing_metric_names_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_nix2022(tmp_path, settings(shifts=(0, 30)))
+    with pytest.raises(UserError, match=r"s10_seen is in no result .* run `dvc repro`"):
+        script("fig2").main(settings(shifts=(0, 10, 30)))
+
+
+def test_two_stages_may_not_write_one_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for stage in ("a", "b"):
+        write_stage("quick", stage, {"t.a.x": metric([1.0])})
+    with pytest.raises(ValueError, match=r"t\.a\.x is written by a and by b"):
+        measured("quick", "nix2022", ["a", "b"])
+
+
+def test_table_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        (("KD",), [Cell(metric([0.5, 0.7]), Value(0.4114)), Cell(metric([0.25]), None)]),
+        (("A & B",), [Cell(None, Value(0.4106, 0.0012)), Cell(metric([None]), None)]),
+    ]
+    save_table(Table("100 % of it", ("method",), ("x", "y_1"), rows), "nix2022", "t", "quick", {"scale": "quick"})
+    markdown = (FOLDER / "t.md").read_text()
+    assert "| KD | 60.0 ± 14.1 (2) [41.1] | 25.0 (1) [not run] |" in markdown
+    assert "| A & B | not run [41.1 ± 0.1] | not run [not run] |" in markdown
+    assert markdown.rstrip().endswith("scale: quick.")
+    latex = (FOLDER / "t.tex").read_text()
+    assert r"KD & 60.0 $\pm$ 14.1 (2) [41.1] & 25.0 (1) [not run] \\" in latex
+    assert r"A \& B & not run" in latex
+    assert r"method & x & y\_1 \\" in latex
+    assert r"\caption{100 \% of it." in latex
+    kept = json.loads((FOLDER / "t.json").read_text())
+    assert kept["rows"][0]["cells"][0]["ours"] == pytest.approx({"mean": 0.6, "std": 0.02**0.5, "n": 2})
+    assert kept["rows"][1]["cells"][0] == {"ours": None, "paper": {"mean": 0.4106, "std": 0.0012}}
+
+
+def test_scripts_start_without_torch() -> None:
+    names = [f"paper.nix2022.{name}" for name in PAPERS["nix2022"].artefacts] + ["paper.claims", "paper.readme"]
+    code = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,0 +1,276 @@
+"""The MLflow view: what is published, once and whole, and what happens where it cannot be."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from learned_symmetry import record, tracking
+from learned_symmetry.errors import UserError
+from stages import publish
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # mlflow's own use of SQL
+
+CFG: Any = SimpleNamespace(scale="smoke", engine=SimpleNamespace(device="cpu"))
+PAPER = "nix2022"
+
+
+def write_stage(name: str, accuracy: float = 0.5) -> None:
+    """Results and runs of a made-up stage with three training runs, one of them dropped."""
+    stage = record.Stage(CFG, PAPER, name, source="stand-in")
+    stage.metric("fig2.kd.s30_unseen", [accuracy, accuracy + 0.1, None])
+    stage.metric("fig2.kd.gap", [None])
+    for seed in range(3):
+        run = record.RunRecord(
+            f"pooling/s30/seed{seed}",
+            seed,
+            params={"train": {"lr": 1e-3, "layers": [1, 2]}, "head": "pooling", "γ=1": None},
+            metrics={"accuracy": accuracy + seed / 10, "gap": math.nan},
+            history={"accuracy": [(0, 0.1), (10, math.nan), (20, 0.3)]},
+            state={"weight": torch.full((2, 2), float(seed))},
+        )
+        if seed == 2:
+            run.state, run.dropped = None, "loss is NaN at step 10"
+        stage.runs.append(run)
+    stage.runs[1].params |= {f"extra{i}": i for i in range(130)}
+    stage.runs[1].history["loss"] = [(step, step / 7) for step in range(2000)]
+    stage.write()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working folder, with a space in its name, and the store that most tests share."""
+    folder = tmp_path_factory.mktemp("a house")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+            patch.delenv(name, raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def client(root: Path) -> MlflowClient:
+    """A client of its own; "kd" has been published before it looks."""
+    from mlflow import MlflowClient
+
+    write_stage("kd")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_EXP_NAME", "tidy-fox")
+        assert tracking.publish("smoke", PAPER, "kd")
+    return MlflowClient(f"sqlite:///{root}/mlflow/mlflow.db")
+
+
+def parents(client: MlflowClient, stage: str) -> list[Run]:
+    experiment = client.get_experiment_by_name(PAPER).experiment_id
+    return client.search_runs([experiment], f"tags.stage = '{stage}' and tags.digest LIKE '%'")
+
+
+def children(client: MlflowClient, parent: Run) -> list[Run]:
+    which = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    return client.search_runs([parent.info.experiment_id], which, order_by=["tags.seed"])
+
+
+def test_a_stage_is_a_parent_with_its_means_and_its_file(client: MlflowClient) -> None:
+    (parent,) = parents(client, "kd")
+    assert parent.info.status == "FINISHED"
+    assert parent.info.run_name == "kd (smoke)"
+    wanted = {"paper": PAPER, "stage": "kd", "scale": "smoke", "data_source": "stand-in", "dvc_experiment": "tidy-fox"}
+    assert wanted.items() <= parent.data.tags.items()
+    assert parent.data.tags["device"].startswith("CPU")
+    assert parent.data.metrics["fig2.kd.s30_unseen"] == pytest.approx(0.55)
+    assert "wall_seconds" in parent.data.metrics
+    assert "fig2.kd.gap" not in parent.data.metrics, "what was not measured is absent, never 0"
+    assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["kd.json"]
+
+
+def test_each_run_is_a_child_with_parameters_curves_and_weights(client: MlflowClient) -> None:
+    (parent,) = parents(client, "kd")
+    runs = children(client, parent)
+    assert [run.info.run_name for run in runs] == [f"pooling/s30/seed{seed}" for seed in range(3)]
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED", "FAILED"]
+    assert [run.data.tags["seed"] for run in runs] == ["0", "1", "2"]
+    assert [run.data.tags.get("dropped") for run in runs] == [None, None, "loss is NaN at step 10"]
+    for run in runs:
+        assert run.data.tags["scale"] == "smoke"
+        assert {"train.lr": "0.001", "train.layers": "[1, 2]", "head": "pooling"}.items() <= run.data.params.items()
+        assert run.data.metrics["final/accuracy"] == pytest.approx(0.5 + int(run.data.tags["seed"]) / 10)
+        assert "final/gap" not in run.data.metrics
+        curve = client.get_metric_history(run.info.run_id, "accuracy")
+        assert [(point.step, point.value) for point in curve] == [(0, 0.1), (20, 0.3)]
+    weights = client.download_artifacts(runs[1].info.run_id, "checkpoints/pooling-s30-seed1.pt")
+    assert torch.equal(torch.load(weights, weights_only=True)["weight"], torch.ones(2, 2))
+    assert not client.list_artifacts(runs[2].info.run_id)
+
+
+def test_more_than_one_call_takes_is_published_too(client: MlflowClient) -> None:
+    run = children(client, *parents(client, "kd"))[1]
+    assert len(client.get_metric_history(run.info.run_id, "loss")) == 2000
+    assert run.data.params["extra129"] == "129"
+
+
+def test_nothing_is_published_twice_and_changed_results_stand_beside_the_old(client: MlflowClient) -> None:
+    write_stage("twice")
+    assert tracking.publish("smoke", PAPER, "twice")
+    assert not tracking.publish("smoke", PAPER, "twice")
+    write_stage("twice")  # DVC ran it again, with the same outcome
+    assert not tracking.publish("smoke", PAPER, "twice")
+    assert len(parents(client, "twice")) == 1
+    write_stage("twice", accuracy=0.6)
+    assert tracking.publish("smoke", PAPER, "twice")
+    found = [parent.data.metrics["fig2.kd.s30_unseen"] for parent in parents(client, "twice")]
+    assert sorted(found) == pytest.approx([0.55, 0.65])
+
+
+def test_other_weights_alone_are_a_change(root: Path) -> None:
+    write_stage("weights")
+    before = tracking.digest("smoke", PAPER, "weights")
+    path = record.runs_folder("smoke", PAPER, "weights") / "checkpoints/pooling-s30-seed0.pt"
+    torch.save({"weight": torch.ones(2, 2) / 3}, path)
+    assert tracking.digest("smoke", PAPER, "weights") != before
+
+
+def test_killed_midway_is_published_anew(client: MlflowClient, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_stage("killed")
+    folders = set((root / "mlflow/artifacts" / PAPER).iterdir())
+    log_batch, calls = type(client).log_batch, []
+
+    def killed(*args: Any, **kwargs: Any) -> None:
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        log_batch(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), "log_batch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tracking.publish("smoke", PAPER, "killed")
+    (half,) = parents(client, "killed")
+    assert half.info.status == "RUNNING"
+    assert len(children(client, half)) == 2
+
+    write_stage("killed", accuracy=0.7)  # even if the results changed since
+    assert tracking.publish("smoke", PAPER, "killed")
+    (whole,) = parents(client, "killed")
+    assert whole.info.run_id != half.info.run_id
+    assert len(children(client, whole)) == 3
+    assert not children(client, half)
+    left = {folder.name for folder in set((root / "mlflow/artifacts" / PAPER).iterdir()) - folders}
+    with_files = [whole, *children(client, whole)[:2]]
+    assert left == {run.info.run_id for run in with_files}, "files of the removed runs"
+
+
+def test_the_script_publishes_what_has_results_and_stamps_it(client: MlflowClient, capsys: Any) -> None:
+    publish.main([("smoke", PAPER, "kd"), ("smoke", PAPER, "never_ran")])
+    out = capsys.readouterr().out
+    assert "1 of 2 stages, 0 of them new" in out
+    assert "smoke/nix2022/never_ran" in out
+    assert json.loads(publish.STAMP.read_text()) == {"smoke/nix2022/kd": tracking.digest("smoke", PAPER, "kd")}
+
+
+def test_without_mlflow_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    write_stage("alone")
+    with pytest.raises(UserError, match="MLflow cannot be imported"):
+        tracking.publish("smoke", PAPER, "alone")
+    publish.main([("smoke", PAPER, "alone")])
+    assert "not installed" in capsys.readouterr().err
+    assert json.loads(publish.STAMP.read_text()) == {}
+
+
+def test_a_broken_store_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_stage("kd")
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow/mlflow.db").write_bytes(b"no database" * 500)
+    monkeypatch.setattr(publish, "current", lambda: [("smoke", PAPER, "kd")])
+    with pytest.raises(SystemExit) as left:
+        publish.run()
+    assert left.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: mlflow: the MLflow store in ")
+    assert "file is not a database" in line
+    assert "delete" in line
+
+
+def test_a_server_that_is_not_there_is_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    write_stage("far")
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI cannot be used") as told:
+        tracking.publish("smoke", PAPER, "far")
+    assert "secret" not in str(told.value)
+
+
+def test_a_missing_file_names_the_command(root: Path) -> None:
+    write_stage("torn")
+    folder = record.runs_folder("smoke", PAPER, "torn")
+    assert folder == tracking.RUNS / "smoke" / PAPER / "torn", "record and tracking agree on the place"
+    (folder / "checkpoints/pooling-s30-seed1.pt").unlink()
+    with pytest.raises(UserError, match=r"seed1\.pt is missing; run `dvc repro`"):
+        tracking.publish("smoke", PAPER, "torn")
+    (folder / "runs.json").unlink()
+    assert not tracking.has_results("smoke", PAPER, "torn")
+
+
+def test_two_processes_may_create_the_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for stage in ("one", "two"):
+        write_stage(stage)
+    code = "import sys; from learned_symmetry import tracking; sys.exit(not tracking.publish(*sys.argv[1:]))"
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, "smoke", PAPER, stage], stderr=subprocess.PIPE, text=True)
+        for stage in ("one", "two")
+    ]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert said == ["", ""], "nothing on stderr"
+    with sqlite3.connect(tmp_path / "mlflow/mlflow.db") as store:
+        assert store.execute("select count(*) from runs where status = 'FINISHED'").fetchone() == (6,)
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["fig2.kd.s30_unseen", "final/train loss", "γ=1", "a//b", "../up", "/", "x" * 300])
+def test_every_name_becomes_one_that_mlflow_takes(name: str) -> None:
+    validation = pytest.importorskip("mlflow.utils.validation")
+    validation._validate_metric_name(tracking._key(name))
+    validation._validate_length_limit("name", 250, tracking._key(name))
+
+
+def test_names_stay_apart() -> None:
+    assert tracking._key("a=1") != tracking._key("a+1")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_the_commit_and_whether_sources_differ_from_it(tmp_path: Path) -> None:
+    def git(*command: str) -> str:
+        who = ["-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false"]
+        run = subprocess.run(["git", *who, *command], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return run.stdout.strip()
+
+    look = tracking._commit.__wrapped__
+    assert look(tmp_path) == {}
+    git("init")
+    assert look(tmp_path) == {}
+    (tmp_path / "params.yaml").write_text("scale: smoke\n")
+    (tmp_path / "result.json").write_text("1\n")
+    git("add", ".")
+    git("commit", "-m", "first")
+    (tmp_path / "result.json").write_text("2\n")  # results change with every run; they are no source
+    assert look(tmp_path) == {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": "false"}
+    (tmp_path / "params.yaml").write_text("scale: quick\n")
+    assert look(tmp_path)["git_dirty"] == "true"
