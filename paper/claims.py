@@ -17,14 +17,11 @@ from learned_symmetry.report.claims import evaluate
 from learned_symmetry.report.measured import measured
 from learned_symmetry.results import result_path, write_json
 
-RESAMPLES = 10_000
-SEED = 0
-
 
 def main(cfg: config.Settings, paper: str) -> None:
     results = measured(cfg.scale, paper, papers.of(paper).stages(cfg), partial=True)
-    claims = evaluate(reference.of(paper), results, resamples=RESAMPLES, seed=SEED)
-    content = {"paper": paper, "scale": cfg.scale, "resamples": RESAMPLES, "seed": SEED, "claims": claims}
+    claims = evaluate(reference.of(paper), results, resamples=cfg.report.resamples, seed=cfg.report.seed)
+    content = {"paper": paper, "scale": cfg.scale, **cfg.report.model_dump(), "claims": claims}
     write_json(result_path(cfg.scale, paper, "claims"), content)
     counts = Counter(claim["verdict"] for claim in claims)
     print(f"{paper}/claims: {', '.join(f'{count} {verdict}' for verdict, count in sorted(counts.items()))}", flush=True)

@@ -329,7 +329,9 @@ class _Stack:
                 self.best[number] = _copy({name: w[place] for name, w in self.weights.items()})
             if progress.ended is None and self.step >= self.recipe.steps:
                 progress.ended = "steps"
-            for name, value in (seen | {f"validation.{self.objective.selects}": values[place], "lr": progress.lr}).items():
+            for name, value in (
+                seen | {f"validation.{self.objective.selects}": values[place], "lr": progress.lr}
+            ).items():
                 self.history[number].setdefault(name, []).append((self.step, value))
             self.adam.param_groups[place]["lr"] = progress.lr
             if progress.ended is None:

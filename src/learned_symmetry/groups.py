@@ -67,7 +67,7 @@ class Shifts(Group):
 
 
 class Translations(Group):
-    """Circular translations of a square image of `size` pixels a side; element g moves g // size down, g % size right."""
+    """Circular translations of an image of `size` pixels a side; element g moves g // size down and g % size right."""
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -53,7 +53,7 @@ class Transfer(Objective):
     """(1 - gamma) CE + gamma Omega (nix2022, Section 2.1): the shape that all transfer methods share."""
 
     gamma: float  # share of the transfer term, in [0, 1]
-    layers: ClassVar[tuple[str, ...]] = ()  # whose activations are compared
+    layers: ClassVar[tuple[str, ...]] = ()  # whose activations are compared with the teacher's
 
     def omega(self, student: Batch, teacher: Batch) -> Tensor:
         """The transfer term from activations by layer; a scalar, 0 (or its least) where they agree."""
@@ -64,3 +64,10 @@ class Transfer(Objective):
         task = F.cross_entropy(student["logits"], batch["y"])
         match = self.omega(student, {layer: batch[f"teacher.{layer}"] for layer in self.layers})
         return {"task": task, "match": match, "total": (1 - self.gamma) * task + self.gamma * match}
+
+
+def softened_kl(student: Tensor, teacher: Tensor, temperature: float | Tensor) -> Tensor:
+    """KL(softmax(teacher / T) || softmax(student / T)) of logits (b, k): summed over classes, mean over the batch."""
+    log_p = F.log_softmax(teacher / temperature, -1)
+    log_q = F.log_softmax(student / temperature, -1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1).mean()

@@ -25,9 +25,8 @@ import torch
 from learned_symmetry.config import Settings
 from learned_symmetry.errors import UserError
 from learned_symmetry.results import read_result as read_result  # so that stages need one import for both directions
-from learned_symmetry.results import result_path, wall_path, write_json
+from learned_symmetry.results import result_path, runs_folder, wall_path, write_json
 
-RUNS = Path("data/runs")
 SCRATCH = Path("data/scratch")
 
 
@@ -56,6 +55,7 @@ class Stage:
         self.started = time.perf_counter()
         self.metrics: dict[str, dict[str, Any]] = {}
         self.runs: list[RunRecord] = []
+        self.notes: dict[str, Any] = {}  # what is neither a metric nor a run, for the artefacts
         self.scratch = SCRATCH / cfg.scale / paper / name / fingerprint
 
     def metric(self, name: str, values: Iterable[float | None]) -> None:
@@ -72,7 +72,7 @@ class Stage:
             "metrics": dict(sorted(self.metrics.items())),
             "runs": [_row(run) for run in self.runs],
             "provenance": self._about() | {"dropped": {r.name: r.dropped for r in self.runs if r.dropped}},
-        }
+        } | ({"notes": self.notes} if self.notes else {})
         wall = time.perf_counter() - self.started
         path = result_path(self.cfg.scale, self.paper, self.name)
         write_json(path, result)
@@ -118,10 +118,6 @@ def device_name(choice: str) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
-def runs_folder(scale: str, paper: str, stage: str) -> Path:
-    return RUNS / scale / paper / stage
-
-
 def load_state(scale: str, paper: str, stage: str, run: str) -> dict[str, torch.Tensor]:
     """The weights of one run of a stage. Raises `UserError` with the command that makes them."""
     path = runs_folder(scale, paper, stage) / checkpoint_name(run)
@@ -131,7 +127,7 @@ def load_state(scale: str, paper: str, stage: str, run: str) -> dict[str, torch.
         raise UserError(f"{path} is missing; run `dvc repro` (stage {stage} of {paper}) at scale {scale}") from None
     except Exception as error:
         raise UserError(
-            f"{path} cannot be read as weights ({type(error).__name__}); delete {path.parent.parent} and run `dvc repro`"
+            f"{path} holds no weights ({type(error).__name__}); delete {path.parent.parent} and run `dvc repro`"
         ) from error
 
 
@@ -152,7 +148,7 @@ def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _row(run: RunRecord) -> dict[str, Any]:
-    row = {"name": run.name, "seed": run.seed, "metrics": _finite(run.metrics)}
+    row = {"name": run.name, "seed": run.seed, "params": run.params, "metrics": _finite(run.metrics)}
     return row | ({"dropped": run.dropped} if run.dropped else {})
 
 
@@ -172,7 +168,6 @@ def _write_runs(folder: Path, runs: Sequence[RunRecord], about: dict[str, Any]) 
         rows.append(
             _row(run)
             | {
-                "params": run.params,
                 "history": history,
                 "checkpoint": checkpoint_name(run.name) if run.state is not None else None,
             }

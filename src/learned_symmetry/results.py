@@ -13,7 +13,8 @@ from typing import Any
 
 from learned_symmetry.errors import UserError
 
-RESULTS = Path("paper/results")
+RESULTS = Path("paper/results")  # committed
+RUNS = Path("data/runs")  # checkpoints and histories, kept by DVC
 
 
 def result_path(scale: str, paper: str, stage: str) -> Path:
@@ -22,6 +23,10 @@ def result_path(scale: str, paper: str, stage: str) -> Path:
 
 def wall_path(scale: str, paper: str, stage: str) -> Path:
     return result_path(scale, paper, stage).with_suffix(".wall.json")
+
+
+def runs_folder(scale: str, paper: str, stage: str) -> Path:
+    return RUNS / scale / paper / stage
 
 
 def read_result(scale: str, paper: str, stage: str) -> dict[str, Any]:

@@ -6,24 +6,23 @@ the name ``pooling/s30/seed0``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from learned_symmetry import models, record
+from learned_symmetry import models, record, stage
 from learned_symmetry.config.nix2022 import MethodHead, Nix2022, Schedule
 from learned_symmetry.data import mnist1d
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.measure.accuracy import accuracy
 from learned_symmetry.models import mnist1d as networks
-from learned_symmetry.objective import Objective
+from learned_symmetry.objective import Transfer
 from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.rng import generator
-from learned_symmetry.transfer.orbit import LearnOrbit, Orbit
 
 PAPER = "nix2022"
 SETS = ("seen", "unseen", "all")
@@ -77,45 +76,17 @@ class Experiment:
         cached = models.cached_features(self.teacher(self.teacher_name(shift, seed)), x, networks.LAYERS)
         return {f"teacher.{layer}": activation for layer, activation in cached.items()}
 
-    def orbit_run(self, name: str, shift: int, seed: int, weights: Any, lr: float) -> Run:
-        """Stage 1 of Orbit: fit the representation to the teacher of that shift limit and seed."""
-        orbit, teacher = self.cfg.orbit, self.teacher(self.teacher_name(shift, seed))
-        signals = self.signals(shift, seed)
-        return Run(
-            name=name,
-            seed=seed,
-            network=models.seeded(
-                lambda: networks.OrbitKernels(orbit.first_layer_transform), generator(seed, "orbit kernels")
-            ),
-            objective=LearnOrbit(
-                _architecture(), orbit.group_term, weights.equiv, weights.inv, weights.group
-            ),
-            train=signals.part("train") | self.teacher_features(shift, seed, "train"),
-            valid=signals.part("valid") | self.teacher_features(shift, seed, "valid"),
-            lr=lr,
-            weight_decay=orbit.weight_decay,
-            constants={f"weights.{layer}": weight for layer, weight in teacher.state_dict().items()},
-        )
-
-    def representation(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The frozen kernels ``rho.LAYER`` of a trained orbit model."""
-        kernels = networks.OrbitKernels(self.cfg.orbit.first_layer_transform)
-        kernels.load_state_dict(state)
-        with torch.no_grad():
-            return {f"rho.{layer}": bank.clone() for layer, bank in kernels().items()}
-
     # ---- students --------------------------------------------------------------------------------------------------
 
     def student_run(
-        self, name: str, head: str, shift: int, seed: int, objective: Objective, settings: MethodHead | Any, lr: float
+        self, name: str, head: str, shift: int, seed: int, objective: Transfer, settings: MethodHead | Any, lr: float
     ) -> Run:
-        """A student of any method but Orbit, beside the teacher's activations that the method compares."""
+        """A student, beside the teacher's activations that its method compares."""
         signals = self.signals(shift, seed)
-        layers = getattr(objective, "layers", ())
         train = signals.part("train")
-        if layers and not isinstance(objective, Orbit):
+        if objective.layers:
             cached = self.teacher_features(shift, seed, "train")
-            train |= {f"teacher.{layer}": cached[f"teacher.{layer}"] for layer in layers}
+            train |= {f"teacher.{layer}": cached[f"teacher.{layer}"] for layer in objective.layers}
         return Run(
             name=name,
             seed=seed,
@@ -169,7 +140,28 @@ def record_of(fitted: Fitted, metrics: dict[str, float], **about: Any) -> record
     )
 
 
-@lru_cache(maxsize=None)
-def _architecture() -> nn.Module:
-    """One teacher module for all of Orbit's first stages; its weights come with the batch, so that runs can stack."""
-    return networks.Teacher().requires_grad_(False).eval()
+def teach(cfg: Nix2022, method: str, student: Callable[[Experiment, str, str, int, int], Run]) -> None:
+    """Train and record the students of one method for all heads, shift limits and seeds; results ``transfer_METHOD``.
+
+    ``student(experiment, name, head, shift, seed)`` is one of them, not yet trained.
+    """
+    source, name = mnist1d.SOURCE, f"transfer_{method}"
+    out = record.Stage(cfg, PAPER, name, source=source, fingerprint=stage.fingerprint(cfg))
+    experiment, done = Experiment(cfg), {}
+    for head in cfg.heads:
+        grid = [(head, shift, seed) for shift in cfg.shifts for seed in range(cfg.seeds)]
+        runs = [student(experiment, f"{head}/s{shift}/seed{seed}", head, shift, seed) for _, shift, seed in grid]
+        fitted = experiment.fit(runs, cfg.schedules.of(method, head), out.scratch / head, f"{method}, {head} head")
+        done |= dict(zip(grid, fitted, strict=True))
+
+    scores = {
+        cell: {} if fitted.dropped else experiment.scores(fitted.network(), *cell[1:]) for cell, fitted in done.items()
+    }
+    for (head, shift, _), fitted in done.items():
+        out.runs.append(record_of(fitted, scores[head, shift, fitted.run.seed], method=method, head=head, shift=shift))
+    for head in cfg.heads:
+        for shift in cfg.shifts:
+            for part in SETS:
+                values = [scores[head, shift, seed].get(part) for seed in range(cfg.seeds)]
+                out.metric(f"{FIGURE[head]}.{method}.s{shift}_{part}", values)
+    out.write()

@@ -26,12 +26,12 @@ def run(main: Callable[..., None], paper: str, *arguments: str) -> None:
         main(config.load(paper), *words)
 
 
-def fingerprint(cfg: Any, *blocks: Any) -> str:
+def fingerprint(cfg: Any) -> str:
     """A digest of what an unfinished training depends on: settings, code and torch; names its scratch folder.
 
     With another digest a stage starts afresh instead of going on from a checkpoint that no longer fits.
     """
-    digest = hashlib.sha256(repr((cfg, blocks, torch.__version__)).encode())
+    digest = hashlib.sha256(repr((cfg, torch.__version__)).encode())
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -26,13 +26,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from learned_symmetry.errors import UserError
-from learned_symmetry.results import read_result, result_path, wall_path
+from learned_symmetry.results import read_result, result_path, runs_folder, wall_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-RUNS = Path("data/runs")  # as in `record`, which imports torch
 SOURCES = ("src", "stages", "params.yaml", "dvc.yaml", "requirements.lock")  # a change here makes a commit "dirty"
 
 METRICS_A_CALL, PARAMS_A_CALL = 900, 100  # MLflow takes 1,000 of both together, and at most 100 parameters
@@ -232,7 +231,7 @@ def _home() -> Path:
 
 
 def _runs_path(scale: str, paper: str, stage: str) -> Path:
-    return RUNS / scale / paper / stage / "runs.json"
+    return runs_folder(scale, paper, stage) / "runs.json"
 
 
 def _read_runs(scale: str, paper: str, stage: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Nix et al. 2022, MNIST-1D: the convolutional teachers (Supplement A.1, Table 3).
 
-    dvc repro nix2022_teacher
+    dvc repro stages/nix2022/dvc.yaml:teacher
     python stages/nix2022/teacher.py
 
 One teacher a seed and shift limit, trained with cross-entropy on seen shifts. Paper: 98.2 to 98.6 % on all shifts.

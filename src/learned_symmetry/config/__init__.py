@@ -80,7 +80,9 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where} is not valid YAML ({getattr(error, 'problem', error)}); mend it there") from None
+        raise UserError(
+            f"{path}{where} is not valid YAML ({getattr(error, 'problem', error)}); mend it there"
+        ) from None
     if not isinstance(raw, dict):
         raise UserError(f"{path} must be a mapping of keys to values; `git checkout {path}` restores it")
     return raw

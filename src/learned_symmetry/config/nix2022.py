@@ -40,8 +40,11 @@ class Schedules(Strict):
     teacher: Schedule
     orbit: Schedule
     student: Schedule
-    orbit_student: Schedule
+    methods: dict[str, Schedule]  # by METHOD or METHOD_HEAD, for students that need another one
     search: Schedule
+
+    def of(self, method: str, head: Head) -> Schedule:
+        return self.methods.get(f"{method}_{head}") or self.methods.get(method) or self.student
 
 
 class Training(Strict):
@@ -77,7 +80,7 @@ class Orbit(Strict):
 
 
 class MethodHead(BaseModel):
-    """A method's settings for one head. Keys beyond these three are the method's own (`transfer.method` checks them)."""
+    """A method's settings for one head; keys beyond these three are its own, and `transfer.method` checks them."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     __pydantic_extra__: dict[str, float]
@@ -95,6 +98,15 @@ class Method(MethodHead):
         return self.linear if name == "linear" else self
 
 
+class OrbitGrid(Strict):
+    """Weights of Orbit's terms; every combination is tried."""
+
+    equiv: list[NonNegativeFloat] = Field(min_length=1)
+    inv: list[NonNegativeFloat] = Field(min_length=1)
+    group: list[NonNegativeFloat] = Field(min_length=1)
+    gamma: list[Share] = Field(min_length=1)
+
+
 class Search(Strict):
     shift: Shift
     head: Head
@@ -103,7 +115,7 @@ class Search(Strict):
     gamma: list[Share] = Field(min_length=1)
     temperature: list[PositiveFloat] = Field(min_length=1)
     weight_decay: list[NonNegativeFloat] = Field(min_length=1)
-    orbit_weights: list[PositiveFloat] = Field(min_length=1)
+    orbit: OrbitGrid
 
 
 class Lemma1(Strict):

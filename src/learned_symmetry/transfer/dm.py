@@ -8,8 +8,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from learned_symmetry.objective import Batch, Transfer
-from learned_symmetry.transfer.kd import softened_kl
+from learned_symmetry.objective import Batch, Transfer, softened_kl
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from learned_symmetry.models import Network, features
 from learned_symmetry.objective import Batch, Objective, Transfer
 
+LAYERS = ("layer1", "layer2", "logits")
+
 
 def spectrum(kernels: Tensor, length: int) -> Tensor:
     """Kernels (|G|, k) as multipliers (|G|, length // 2 + 1) of a circular signal's Fourier transform.
@@ -37,30 +39,33 @@ class _Correlate(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, m: Tensor) -> Tensor:
-        return torch.fft.irfft(torch.fft.rfft(x) * m.unsqueeze(1), n=x.shape[-1])
+    def forward(x: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
+        in_fourier = torch.fft.rfft(x)
+        return torch.fft.irfft(in_fourier * m.unsqueeze(1), n=x.shape[-1]), in_fourier
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(inputs[1], output[1])
+        ctx.length = inputs[0].shape[-1]
+        ctx.mark_non_differentiable(output[1])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, m = ctx.saved_tensors
-        length, in_fourier = x.shape[-1], torch.fft.rfft(grad)
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        m, x_in_fourier = ctx.saved_tensors
+        length, in_fourier = ctx.length, torch.fft.rfft(grad)
         to_x = torch.fft.irfft(in_fourier * m.conj().unsqueeze(1), n=length) if ctx.needs_input_grad[0] else None
         if not ctx.needs_input_grad[1]:
             return to_x, None
-        twice = torch.full((length // 2 + 1,), 2.0 / length, device=x.device)  # rfft keeps one of each conjugate pair
+        twice = torch.full((length // 2 + 1,), 2.0 / length, device=m.device)  # rfft keeps one of each conjugate pair
         twice[0] = 1.0 / length
         if length % 2 == 0:
             twice[-1] = 1.0 / length
-        return to_x, (torch.fft.rfft(x).conj() * in_fourier).sum(1) * twice
+        return to_x, (x_in_fourier.conj() * in_fourier).sum(1) * twice
 
 
 def act(multipliers: Tensor, g: Tensor, x: Tensor) -> Tensor:
     """rho_g x: circular signals x (b, c, length), example i moved by the kernel of element g[i]."""
-    return _Correlate.apply(x, multipliers[g])
+    return _Correlate.apply(x, multipliers[g])[0]
 
 
 def _pairs(generator: torch.Generator, size: int, order: int) -> tuple[Tensor, Tensor]:
@@ -84,7 +89,6 @@ class LearnOrbit(Objective):
     group: float
     order: ClassVar[int] = 40
     selects: ClassVar[Literal["accuracy", "loss"]] = "loss"
-    layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "logits")
 
     def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
         g, h = _pairs(generator, size, self.order)
@@ -96,12 +100,9 @@ class LearnOrbit(Objective):
         moved = act(on_input, g, x)
         prefix = "weights."
         weights = {name.removeprefix(prefix): w for name, w in batch.items() if name.startswith(prefix)}
-        seen = features(Network(self.teacher, weights), moved, self.layers)
-        equiv = torch.stack([
-            _squared_gap(act(spectrum(kernels[name], _ring(still)), g, _as_signal(still)), seen[name])
-            for name in self.layers
-            for still in [batch[f"teacher.{name}"]]
-        ]).sum() / sum(seen[name].numel() for name in self.layers)
+        seen = features(Network(self.teacher, weights), moved, LAYERS)
+        gaps = [_gap(batch[f"teacher.{name}"], kernels[name], g, seen[name]) for name in LAYERS]
+        equiv = sum(gaps) / sum(seen[name].numel() for name in LAYERS)
         inv = F.mse_loss(act(on_input, (self.order - g) % self.order, moved), x)
         group = self._likeness(kernels["input"], on_input, moved, batch["h"], x)
         total = self.equiv * equiv + self.inv * inv + self.group * group
@@ -124,7 +125,6 @@ class Orbit(Transfer):
 
     layout: Literal["flat", "channels"]
     order: ClassVar[int] = 40
-    layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "logits")
 
     def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
         return {"g": torch.randint(self.order, (size,), generator=generator)}
@@ -132,34 +132,27 @@ class Orbit(Transfer):
     def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
         x, g = batch["x"], batch["g"]
         moved = act(spectrum(batch["rho.input"], x.shape[-1]), g, x)
-        both = features(network, torch.cat([x, moved]), self.layers)  # one product for still and moved inputs
+        both = features(network, torch.cat([x, moved]), LAYERS)  # one product for still and moved inputs
         still, after = ({name: z.split(len(x))[side] for name, z in both.items()} for side in (0, 1))
-        match = torch.stack([self._gap(name, still[name], after[name], batch) for name in self.layers]).sum()
-        match = match / sum(after[name].numel() for name in self.layers)
+        signals = {name: self._as_signal(name, still[name], x.shape[-1]) for name in LAYERS}
+        gaps = [_gap(signals[name], batch[f"rho.{name}"], g, after[name]) for name in LAYERS]
+        match = sum(gaps) / sum(after[name].numel() for name in LAYERS)
         augmented = F.cross_entropy(after["logits"], batch["y"])
         task = F.cross_entropy(still["logits"], batch["y"])
         total = (1 - self.gamma) * task + self.gamma * (match + augmented)
         return {"task": task, "match": match, "augmented": augmented, "total": total}
 
-    def _gap(self, name: str, still: Tensor, after: Tensor, batch: Batch) -> Tensor:
-        ring = still.shape[-1] if self.layout == "flat" or name == "logits" else x_length(batch)
-        signal = still.reshape(len(still), -1, ring)
-        return _squared_gap(act(spectrum(batch[f"rho.{name}"], ring), batch["g"], signal), after)
+    def _as_signal(self, name: str, activation: Tensor, positions: int) -> Tensor:
+        return (
+            activation.unflatten(1, (-1, positions)) if self.layout == "channels" and name != "logits" else activation
+        )
 
 
-def x_length(batch: Batch) -> int:
-    """Positions of the input signal, which the channels of a hidden layer share."""
-    return batch["x"].shape[-1]
+def _gap(still: Tensor, kernels: Tensor, g: Tensor, after: Tensor) -> Tensor:
+    """Summed squared difference of the moved activations rho_g `still` and the activations `after` the input moved.
 
-
-def _ring(activation: Tensor) -> int:
-    return activation.shape[-1]
-
-
-def _as_signal(activation: Tensor) -> Tensor:
-    """Logits (b, k) as one channel; maps (b, c, n) as they are."""
-    return activation.reshape(len(activation), -1, activation.shape[-1])
-
-
-def _squared_gap(a: Tensor, b: Tensor) -> Tensor:
-    return (a.flatten(1) - b.flatten(1)).square().sum()
+    Maps (b, c, n) are moved channel by channel, vectors (b, n) as one ring.
+    """
+    signal = still.unsqueeze(1) if still.dim() == 2 else still
+    moved = act(spectrum(kernels, signal.shape[-1]), g, signal)
+    return (moved.flatten(1) - after.flatten(1)).square().sum()

@@ -1,0 +1,148 @@
+"""Nix et al. 2022, the search behind Figures 2 and 3: every method's settings at one shift limit (Section 2.2, D5).
+
+    dvc repro stages/nix2022/dvc.yaml:search
+    python stages/nix2022/search.py
+
+The authors chose by *test* accuracy on seen shifts; here the winner is chosen on validation, and the paper's choice is
+shown beside it. The other stages keep the paper's choice (``params.yaml``).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from learned_symmetry import record, stage, transfer
+from learned_symmetry.config.nix2022 import Nix2022, Weights
+from learned_symmetry.data import mnist1d
+from learned_symmetry.fit import Fitted
+from learned_symmetry.shift_orbit import orbit_run, representation
+from learned_symmetry.shift_transfer import PAPER, SETS, Experiment, record_of
+from learned_symmetry.transfer.orbit import Orbit
+
+SEARCHED = {  # which hyper-parameters the authors varied, beside the learning rate
+    "none": ("weight_decay",),
+    "kd": ("gamma", "temperature", "weight_decay"),
+    "dm": ("gamma", "temperature", "weight_decay"),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting of one method; `values` holds what was varied."""
+
+    method: str
+    values: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        return "/".join([self.method, *(f"{key}={value:g}" for key, value in self.values.items())])
+
+
+def points(cfg: Nix2022) -> Iterator[Point]:
+    """The grid, Orbit's last."""
+    grid = cfg.search
+    for method in cfg.methods:
+        varied = ("lr", *SEARCHED.get(method, ("gamma",)))
+        for values in product(*(getattr(grid, key) for key in varied)):
+            yield Point(method, dict(zip(varied, values, strict=True)))
+    varied = ("equiv", "inv", "group", "gamma")
+    for lr, *values in product(grid.lr, *(getattr(grid.orbit, key) for key in varied)):
+        yield Point("orbit", {"lr": lr, **dict(zip(varied, values, strict=True))})
+
+
+def main(cfg: Nix2022) -> None:
+    out = record.Stage(cfg, PAPER, "search", source=mnist1d.SOURCE, fingerprint=stage.fingerprint(cfg))
+    grid = [(point, seed) for point in points(cfg) for seed in range(cfg.search.seeds)]
+    for (point, _), done, scores in zip(grid, *train(cfg, grid, out.scratch), strict=True):
+        params = {"method": point.method, "point": point.name, **point.values}
+        out.runs.append(record_of(done, scores, **params))
+    for run in out.runs:
+        run.state = None  # a search's weights are of no further use, and there may be thousands
+    for method in [*cfg.methods, "orbit"]:
+        choices = [runs_of(point, out.runs) for point in points(cfg) if point.method == method]
+        kept = [runs for runs in choices if all(run.dropped is None for run in runs)]
+        out.notes[method] = {"points": len(choices)}
+        chosen = {"": best(kept), "paper_": best([runs for runs in kept if is_the_papers(cfg, runs[0])])}
+        for prefix, runs in chosen.items():
+            for metric in ("best_accuracy", *SETS):
+                column = f"{prefix}{metric}".replace("best_accuracy", "validation")
+                out.metric(f"search.{method}.{column}", [run.metrics[metric] for run in runs])
+            setting = runs[0].params["point"].split("/")[1:] if runs else None
+            out.notes[method]["paper" if prefix else "winner"] = setting
+    out.write()
+
+
+def train(cfg: Nix2022, grid: list[tuple[Point, int]], scratch: Path) -> tuple[list[Fitted], list[dict[str, float]]]:
+    """All students of the grid, after the orbit models that some of them need; with their test accuracies."""
+    experiment, search = Experiment(cfg), cfg.search
+    models = orbit_models(experiment, grid, scratch)
+    runs, schedule = [], cfg.schedules.search
+    for point, seed in grid:
+        name = f"{point.name}/seed{seed}"
+        lr = point.values["lr"] if schedule.lr is None else schedule.lr
+        if point.method == "orbit":
+            objective, settings = Orbit(point.values["gamma"], cfg.orbit.layout), cfg.orbit
+        else:
+            settings = cfg.methods[point.method].head(search.head).model_copy(update=point.values)
+            objective = transfer.method(point.method, settings, f"{PAPER}.methods.{point.method}")
+        run = experiment.student_run(name, search.head, search.shift, seed, objective, settings, lr)
+        if point.method == "orbit":
+            run = replace(run, constants=representation(experiment, models[_orbit_name(cfg, point, seed)].state))
+        runs.append(run)
+    fitted = experiment.fit(runs, schedule, scratch / "students", "search")
+    return fitted, [
+        {} if done.dropped else experiment.scores(done.network(), search.shift, seed)
+        for done, (_, seed) in zip(fitted, grid, strict=True)
+    ]
+
+
+def orbit_models(experiment: Experiment, grid: list[tuple[Point, int]], scratch: Path) -> dict[str, Fitted]:
+    """One orbit model for each combination of weights, seed, and learning rate where the schedule leaves that open."""
+    cfg = experiment.cfg
+    runs = {}
+    for point, seed in grid:
+        if point.method == "orbit":
+            name, lr = _orbit_name(cfg, point, seed), _orbit_lr(cfg, point)
+            weights = Weights(**{key: point.values[key] for key in Weights.model_fields})
+            runs[name] = orbit_run(experiment, name, cfg.search.shift, seed, weights, lr)
+    fitted = experiment.fit(list(runs.values()), cfg.schedules.orbit, scratch / "models", "search: orbit models")
+    return {done.run.name: done for done in fitted}
+
+
+def _orbit_lr(cfg: Nix2022, point: Point) -> float:
+    return cfg.schedules.orbit.lr or point.values["lr"]
+
+
+def _orbit_name(cfg: Nix2022, point: Point, seed: int) -> str:
+    weights = [f"{key}={point.values[key]:g}" for key in Weights.model_fields]
+    return "/".join([f"lr={_orbit_lr(cfg, point):g}", *weights, f"seed{seed}"])
+
+
+def runs_of(point: Point, runs: list[record.RunRecord]) -> list[record.RunRecord]:
+    return [run for run in runs if run.params["point"] == point.name]
+
+
+def best(choices: list[list[record.RunRecord]]) -> list[record.RunRecord]:
+    """The runs of the point with the highest mean validation accuracy; the first of equals."""
+    return max(choices, key=lambda runs: statistics.fmean(r.metrics["best_accuracy"] for r in runs), default=[])
+
+
+def is_the_papers(cfg: Nix2022, run: record.RunRecord) -> bool:
+    """Whether a run's settings are those of ``params.yaml``, the learning rate apart (D7)."""
+    method = run.params["method"]
+    if method == "orbit":
+        head = getattr(cfg.orbit, cfg.search.head)
+        own: dict[str, Any] = {**head.weights.model_dump(), "gamma": head.gamma}
+    else:
+        own = cfg.methods[method].head(cfg.search.head).model_dump()
+    varied = [pair.split("=")[0] for pair in run.params["point"].split("/")[1:]]
+    return all(run.params[key] == own[key] for key in varied if key != "lr")
+
+
+if __name__ == "__main__":
+    stage.run(main, PAPER)
