@@ -31,6 +31,6 @@ PAPERS = {
     "nix2022": Paper(
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
         stages=_nix2022,
-        artefacts=("fig2", "fig3", "table1d"),
+        artefacts=("fig2", "fig3", "table1d", "search1d"),
     ),
 }

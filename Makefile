@@ -1,0 +1,65 @@
+# make reproduce   every table and figure        make test     the tests
+# make mlflow      browse the runs               make report   where the papers' numbers stand beside ours
+# make bench       fast paths against plain ones make lock     resolve the requirements again
+
+PYTHON ?= python3
+MLFLOW_PORT ?= 5000
+MIRROR := $(wildcard ../shared/data)
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export UV_COMPILE_BYTECODE := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export DVC_NO_ANALYTICS := true
+ifneq ($(MIRROR),)
+export LEARNED_SYMMETRY_MIRROR ?= $(abspath $(MIRROR))
+endif
+# A stage starts twice as slowly where Python may not keep its bytecode
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: reproduce test lint bench mlflow report setup lock clean
+
+reproduce: setup
+	python stages/data.py --forget-stand-ins
+	dvc repro
+
+test: setup
+	ruff check .
+	ruff format --check .
+	pytest
+
+lint: setup
+	ruff check --fix .
+	ruff format .
+
+bench: setup
+	pytest benchmarks -o addopts= --benchmark-sort=name
+
+mlflow: setup
+	python stages/publish.py
+	@echo "MLflow (Ctrl-C ends it): http://127.0.0.1:$(MLFLOW_PORT)/?workflowType=machine_learning#/experiments/1/runs?workflowType=machine_learning"
+	@DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_MODEL_CATALOG_URI= PYTHONWARNINGS=ignore \
+	  mlflow ui --workers 1 --port $(MLFLOW_PORT) --uvicorn-opts "--log-level warning" --backend-store-uri sqlite:///mlflow/mlflow.db
+
+report: setup
+	python paper/readme.py
+	@echo "paper/report/summary.md"
+
+# Made anew when the lock or the package's description changes; the stamp is written last, so half a set-up is made again
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "error: $(PYTHON) is older than Python 3.11; run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x .tools/bin/uv || { $(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv; }
+	@test -x .venv/bin/python || .tools/bin/uv venv --quiet --python "$$(command -v $(PYTHON))" .venv
+	.tools/bin/uv pip sync --quiet requirements.lock
+	.tools/bin/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+lock:
+	@test -x .tools/bin/uv || { $(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv; }
+	.tools/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --extra dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv .tools mlflow data/raw data/prepared data/runs data/scratch

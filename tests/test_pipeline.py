@@ -1,0 +1,188 @@
+"""The pipeline's files against the code: sources, scripts, parameters, claims; and every stage at scale smoke."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from learned_symmetry import config, imports
+from learned_symmetry.report import papers, reference
+from learned_symmetry.report.predicate import Predicate
+from learned_symmetry.results import result_path
+from learned_symmetry.transfer import METHODS
+
+ROOT = Path(__file__).parents[1]
+FILES = ["dvc.yaml", *(f"stages/{paper}/dvc.yaml" for paper in config.PAPERS)]
+NOT_BUILT = {f"N{number}" for number in range(15, 33)}  # claims on images, whose stages are yet to come
+
+
+def stages() -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, stage) with `${scale}`, `${key}` and `${item}` filled in as DVC does."""
+    raw = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    for file in FILES:
+        for name, stage in YAML(typ="safe").load((ROOT / file).read_text())["stages"].items():
+            if "foreach" not in stage:
+                yield name, filled(stage, "")
+                continue
+            items = stage["foreach"]
+            if isinstance(items, str):
+                items = resolved(raw, items.removeprefix("${").removesuffix("}"))
+            for item in items:
+                yield f"{name}@{item}", filled(stage["do"], item)
+
+
+def filled(stage: Any, item: str) -> Any:
+    if isinstance(stage, dict):
+        return {filled(key, item): filled(value, item) for key, value in stage.items()}
+    if isinstance(stage, list):
+        return [filled(entry, item) for entry in stage]
+    if isinstance(stage, str):
+        return stage.replace("${scale}", "quick").replace("${key}", item).replace("${item}", item)
+    return stage
+
+
+def resolved(raw: Any, path: str) -> Any:
+    for key in path.split("."):
+        raw = raw[key]
+    return raw
+
+
+def outputs(stage: dict[str, Any]) -> set[str]:
+    listed = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in listed}
+
+
+ALL = dict(stages())
+
+
+@pytest.fixture(autouse=True)
+def _root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_deps_are_what_the_script_imports(name: str) -> None:
+    stage = ALL[name]
+    script = Path(stage["cmd"].split()[1])
+    wanted = imports.closure(script)
+    if name.startswith("transfer@"):  # looked up by name, where no import statement can be read
+        module = imports.PACKAGE / "transfer" / f"{name.partition('@')[2]}.py"
+        wanted |= {module} | imports.closure(module)
+    if name == "search":
+        wanted |= {imports.PACKAGE / "transfer" / f"{method}.py" for method in METHODS}
+    listed = {Path(dep) for dep in stage["deps"] if dep.startswith("src/")}
+    files = {f for dep in listed for f in (dep.rglob("*.py") if dep.is_dir() else [dep])} - imports.NEUTRAL
+    if name.startswith(("figure@", "table@")):  # one list for a group: it may hold more than one script needs
+        assert wanted <= files
+    else:
+        assert {str(path) for path in wanted} == {str(path) for path in files}
+    assert str(script) in stage["deps"]
+
+
+def test_every_dependency_is_a_file_or_made_by_a_stage() -> None:
+    made = {output for stage in ALL.values() for output in outputs(stage)}
+    for name, stage in ALL.items():
+        for dep in stage["deps"]:
+            folder = any(output.startswith(f"{dep}/") for output in made)
+            assert Path(dep).exists() or dep in made or folder, f"{name}: {dep}"
+
+
+def test_every_parameter_named_exists() -> None:
+    raw = YAML(typ="safe").load(Path("params.yaml").read_text())
+    for stage in ALL.values():
+        for path in stage.get("params", []):
+            resolved(raw, path)
+
+
+def test_training_stages_wait_for_the_check_of_the_parameters() -> None:
+    for name, stage in ALL.items():
+        if any(output.startswith("data/runs/") for output in outputs(stage)):
+            assert "data/params.ok" in stage["deps"], name
+
+
+@pytest.mark.parametrize("paper", config.PAPERS)
+def test_stages_and_artefacts_listed_for_a_paper_are_in_the_pipeline(paper: str) -> None:
+    made = {output for stage in ALL.values() for output in outputs(stage)}
+    listed = papers.of(paper).stages(config.load(paper, scale="quick"))
+    results = {str(result_path("quick", paper, stage)) for stage in listed}
+    assert results <= made
+    assert results <= set(ALL["claims"]["deps"]), "a result that no claim's stage waits for"
+    for artefact in papers.of(paper).artefacts:
+        assert Path(f"paper/{paper}/{artefact}.py").exists()
+        drawn = [stage for stage in ALL.values() if f"paper/{paper}/{artefact}.py" in stage["deps"]]
+        assert len(drawn) == 1
+        assert set(drawn[0]["deps"]) >= {result for result in results if "transfer_" in result}, artefact
+
+
+def test_every_claim_is_about_metrics_that_some_stage_produces() -> None:
+    listed = papers.of("nix2022").stages(config.load("nix2022", scale="quick"))
+    known = {m for stage in listed for m in json.loads(result_path("quick", "nix2022", stage).read_text())["metrics"]}
+    for claim in reference.of("nix2022").claims:
+        names = {metric for metric, _ in Predicate(claim["predicate"], claim["id"]).names.values()}
+        assert (names <= known) == (claim["id"] not in NOT_BUILT), claim["id"]
+
+
+def test_a_typo_stops_the_pipeline_before_anything_is_lost(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("      temperature: 5.0", "      temprature: 5.0", 1))
+    done = subprocess.run(
+        [sys.executable, ROOT / "stages/params.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "nix2022.methods.dm" in done.stderr
+    assert "did you mean temperature?" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unknown_method_is_an_error_and_never_the_baseline() -> None:
+    done = subprocess.run(
+        [sys.executable, "stages/nix2022/transfer.py", "kdd"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "did you mean kd?" in done.stderr
+
+
+def test_every_stage_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through main(cfg), without DVC; then figures, tables, claims. The training stages are run twice."""
+    from paper import claims
+    from paper.nix2022 import fig2, fig3, search1d, table1d
+    from stages.nix2022 import lemma1, orbit, search, teacher, transfer, transfer_orbit
+
+    shutil.copytree(ROOT / "paper/reference", tmp_path / "paper/reference")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    cfg = config.load("nix2022", scale="smoke")
+    cfg = cfg.model_copy(update={"engine": cfg.engine.model_copy(update={"device": "cpu"})})
+
+    def train() -> dict[str, bytes]:
+        teacher.main(cfg)
+        orbit.main(cfg)
+        for method in cfg.methods:
+            transfer.main(cfg, method)
+        transfer_orbit.main(cfg)
+        search.main(cfg)
+        lemma1.main(cfg)
+        listed = papers.of("nix2022").stages(cfg)
+        return {stage: result_path("smoke", "nix2022", stage).read_bytes() for stage in listed}
+
+    first = train()
+    assert train() == first
+    for artefact in (fig2, fig3, table1d, search1d):
+        artefact.main(cfg)
+    claims.main(cfg, "nix2022")
+    drawn = {path.name for path in Path("paper/artefacts/smoke/nix2022").iterdir()}
+    assert {"fig2.svg", "fig3.png", "table1d.tex", "search1d.md"} <= drawn
+    verdicts = json.loads(result_path("smoke", "nix2022", "claims").read_text())["claims"]
+    assert {claim["id"] for claim in verdicts if claim["verdict"] == "not run"} == NOT_BUILT
+    assert not list(Path("data/scratch").rglob("*.pt")), "checkpoints of unfinished training are gone at the end"
