@@ -1,6 +1,6 @@
 """Checks params.yaml at every scale before any other stage runs: DVC deletes a stage's old outputs before it starts.
 
-    python stages/params.py
+python stages/params.py
 """
 
 from __future__ import annotations

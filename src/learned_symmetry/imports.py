@@ -1,6 +1,6 @@
 """What a script imports from this repository, so that the pipeline's `deps` can be checked against the truth.
 
-    python -m learned_symmetry.imports stages/nix2022/teacher.py     # the deps of that script, ready for dvc.yaml
+python -m learned_symmetry.imports stages/nix2022/teacher.py     # the deps of that script, ready for dvc.yaml
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ import torch
 from learned_symmetry.config import Settings
 from learned_symmetry.errors import UserError
 from learned_symmetry.results import read_result as read_result  # so that stages need one import for both directions
-from learned_symmetry.results import result_path, runs_folder, wall_path, write_json
+from learned_symmetry.results import result_path, runs_folder, summary, wall_path, write_json
 
 SCRATCH = Path("data/scratch")
 
@@ -91,18 +90,6 @@ class Stage:
             "precision": "float32",
             "torch": torch.__version__,
         }
-
-
-def summary(values: Iterable[float | None]) -> dict[str, Any]:
-    """Mean, sample standard deviation (null for one value), count and the values of the runs that were kept."""
-    kept = [None if v is None or not math.isfinite(v) else float(v) for v in values]
-    finite = [v for v in kept if v is not None]
-    return {
-        "mean": statistics.fmean(finite) if finite else None,
-        "std": statistics.stdev(finite) if len(finite) > 1 else None,
-        "n": len(finite),
-        "values": kept,
-    }
 
 
 def resolve_device(choice: str) -> torch.device:

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import statistics
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +60,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def summary(values: Iterable[float | None]) -> dict[str, Any]:
+    """Mean, sample standard deviation (null for one value), count and the values of the runs that were kept."""
+    kept = [None if v is None or not math.isfinite(v) else float(v) for v in values]
+    finite = [v for v in kept if v is not None]
+    return {
+        "mean": statistics.fmean(finite) if finite else None,
+        "std": statistics.stdev(finite) if len(finite) > 1 else None,
+        "n": len(finite),
+        "values": kept,
+    }

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from learned_symmetry import models, record, stage
-from learned_symmetry.config.nix2022 import MethodHead, Nix2022, Schedule
+from learned_symmetry.config.nix2022 import Nix2022, Schedule
 from learned_symmetry.data import mnist1d
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.measure.accuracy import accuracy
@@ -79,7 +79,7 @@ class Experiment:
     # ---- students --------------------------------------------------------------------------------------------------
 
     def student_run(
-        self, name: str, head: str, shift: int, seed: int, objective: Transfer, settings: MethodHead | Any, lr: float
+        self, name: str, head: str, shift: int, seed: int, objective: Transfer, lr: float, weight_decay: float
     ) -> Run:
         """A student, beside the teacher's activations that its method compares."""
         signals = self.signals(shift, seed)
@@ -97,7 +97,7 @@ class Experiment:
             train=train,
             valid=signals.part("valid"),
             lr=lr,
-            weight_decay=settings.weight_decay,
+            weight_decay=weight_decay,
         )
 
     def scores(self, network: nn.Module, shift: int, seed: int) -> dict[str, float]:

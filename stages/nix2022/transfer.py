@@ -25,9 +25,9 @@ def main(cfg: Nix2022, method: str) -> None:
 
     def student(experiment: Experiment, name: str, head: str, shift: int, seed: int) -> Run:
         settings = cfg.methods[method].head(head)
-        objective = transfer.method(method, settings, f"{PAPER}.methods.{method}")
+        objective = transfer.method(method, settings.model_dump(), f"{PAPER}.methods.{method}")
         lr = cfg.schedules.of(method, head).lr or settings.lr
-        return experiment.student_run(name, head, shift, seed, objective, settings, lr)
+        return experiment.student_run(name, head, shift, seed, objective, lr, settings.weight_decay)
 
     teach(cfg, method, student)
 

@@ -21,7 +21,7 @@ def main(cfg: Nix2022) -> None:
         objective = Orbit(getattr(cfg.orbit, head).gamma, cfg.orbit.layout)
         model = record.load_state(cfg.scale, PAPER, "orbit", f"{head}/{experiment.teacher_name(shift, seed)}")
         lr = cfg.schedules.of("orbit", head).lr or cfg.orbit.lr
-        run = experiment.student_run(name, head, shift, seed, objective, cfg.orbit, lr)
+        run = experiment.student_run(name, head, shift, seed, objective, lr, cfg.orbit.weight_decay)
         return replace(run, constants=representation(experiment, model))
 
     teach(cfg, "orbit", student)

@@ -98,24 +98,13 @@ class Method(MethodHead):
         return self.linear if name == "linear" else self
 
 
-class OrbitGrid(Strict):
-    """Weights of Orbit's terms; every combination is tried."""
-
-    equiv: list[NonNegativeFloat] = Field(min_length=1)
-    inv: list[NonNegativeFloat] = Field(min_length=1)
-    group: list[NonNegativeFloat] = Field(min_length=1)
-    gamma: list[Share] = Field(min_length=1)
-
-
 class Search(Strict):
+    """Which settings of which methods are tried; a method's grid has a list for each of its hyper-parameters."""
+
     shift: Shift
     head: Head
     seeds: PositiveInt
-    lr: list[PositiveFloat] = Field(min_length=1)
-    gamma: list[Share] = Field(min_length=1)
-    temperature: list[PositiveFloat] = Field(min_length=1)
-    weight_decay: list[NonNegativeFloat] = Field(min_length=1)
-    orbit: OrbitGrid
+    methods: dict[str, dict[str, Annotated[list[NonNegativeFloat], Field(min_length=1)]]]
 
 
 class Lemma1(Strict):
@@ -144,4 +133,6 @@ class Nix2022(Settings):
 
         for name, block in self.methods.items():
             for head in self.heads:
-                transfer.method(name, block.head(head), where=f"nix2022.methods.{name}")
+                transfer.method(name, block.head(head).model_dump(), where=f"nix2022.methods.{name}")
+        for name, grid in self.search.methods.items():
+            transfer.check_keys(name, grid, {"lr", "weight_decay"}, where=f"nix2022.{self.scale}.search.methods.{name}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -21,6 +22,7 @@ METHODS = {  # name -> class, in the module learned_symmetry.transfer.NAME
     "cka": "CKA",
     "orbit": "Orbit",
 }
+ORBIT_SEARCH = {"gamma", "equiv", "inv", "group"}  # Orbit's numbers, those of its first step included
 TRAINING = {"lr", "weight_decay", "linear"}  # keys of a method's block that the training reads, not the method
 
 
@@ -33,18 +35,23 @@ def method_class(name: str, where: str = "transfer.METHODS") -> Any:
     return getattr(importlib.import_module(f"learned_symmetry.transfer.{name}"), METHODS[name])
 
 
-def method(name: str, settings: Any, where: str) -> Any:
-    """The method with the hyper-parameters of a block of ``params.yaml``.
+def method(name: str, settings: Mapping[str, Any], where: str) -> Any:
+    """The method with the hyper-parameters of a block of ``params.yaml``; keys in `TRAINING` are passed over.
 
     Raises `UserError` for an unknown method and for keys that the method does not have or that are missing.
     """
+    given = {key: value for key, value in settings.items() if key not in TRAINING}
+    check_keys(name, given, set(), where)
+    return method_class(name, where)(**given)
+
+
+def check_keys(name: str, given: Mapping[str, Any], others: set[str], where: str) -> None:
+    """Whether `given` has just the number fields of the method `name`, and `others`; raises `UserError` if not."""
     made = method_class(name, where)
-    given = {key: value for key, value in settings.model_dump().items() if key not in TRAINING}
-    wanted = {field.name for field in fields(made)}
+    wanted = others | (ORBIT_SEARCH if name == "orbit" else {field.name for field in fields(made)})
     for key in given.keys() - wanted:
         near = difflib.get_close_matches(key, wanted - given.keys() or wanted, n=1, cutoff=0.5)
         mend = f"did you mean {near[0]}?" if near else f"{name} has {', '.join(sorted(wanted))}"
         raise UserError(f"params.yaml: {where}.{key} is unknown; {mend}")
-    for key in wanted - given.keys():
+    for key in sorted(wanted - given.keys()):
         raise UserError(f"params.yaml: {where}.{key} is missing; add it")
-    return made(**given)
