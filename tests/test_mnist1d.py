@@ -37,7 +37,7 @@ def rows(*parts: Signals) -> set[bytes]:
     return {np.append(x.numpy(), y).tobytes() for part in parts for x, y in zip(part.x, part.y.tolist(), strict=True)}
 
 
-# ---- the generator -----------------------------------------------------------------------------------------------------
+# ---- the generator ---------------------------------------------------------------------------------------------------
 
 
 def test_fingerprint_of_the_protocol() -> None:
@@ -74,7 +74,7 @@ def test_generating_leaves_the_global_random_states_alone() -> None:
     assert states() == before
 
 
-# ---- shifts ------------------------------------------------------------------------------------------------------------
+# ---- shifts ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_seed_fixes_the_draw_and_another_seed_makes_another() -> None:
     assert rows(splits(0)[1]) < rows(pool)
 
 
-# ---- splits ------------------------------------------------------------------------------------------------------------
+# ---- splits ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("held_out", [1, 400])

@@ -27,7 +27,7 @@ def worst(a: Tensor, b: Tensor) -> float:
     return (a.flatten(1) - b.flatten(1)).abs().max().item()
 
 
-# ---- sizes and initial weights -----------------------------------------------------------------------------------------
+# ---- sizes and initial weights ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_orbit_kernels_start_standard_normal() -> None:
     assert kernels.std().item() == pytest.approx(1, abs=0.1)
 
 
-# ---- symmetry ----------------------------------------------------------------------------------------------------------
+# ---- symmetry --------------------------------------------------------------------------------------------------------
 
 
 def test_the_teachers_layers_move_with_the_input_and_its_logits_do_not(randn: Callable[..., Tensor]) -> None:
@@ -105,10 +105,10 @@ def test_the_teacher_as_a_student_is_the_same_function_at_every_layer(seed: int,
     expected = features(teacher, x, LAYERS)
     found = features(as_student(teacher).double(), x, LAYERS)
     for name in (*LAYERS, "logits"):
-        assert worst(found[name], expected[name]) < 1e-6  # its weights are float32
+        assert worst(found[name], expected[name]) < EXACT
 
 
-# ---- students ----------------------------------------------------------------------------------------------------------
+# ---- students --------------------------------------------------------------------------------------------------------
 
 
 def test_heads_by_hand(randn: Callable[..., Tensor]) -> None:
@@ -133,7 +133,7 @@ def test_a_relu_before_the_head_changes_the_outputs(randn: Callable[..., Tensor]
     assert worst(plain(x), with_relu(x)) > 1e-3
 
 
-# ---- features ----------------------------------------------------------------------------------------------------------
+# ---- features --------------------------------------------------------------------------------------------------------
 
 
 def test_features_are_named_before_the_relu_and_leave_no_hook(randn: Callable[..., Tensor]) -> None:

@@ -156,7 +156,11 @@ def _shape(run: Run) -> Any:
         if not isinstance(value, float)
     ]
     sizes = (len(run.train["y"]), len(run.valid["y"]))
-    return repr((type(run.objective), fixed, str(run.network), tensors, sizes))
+    plain = [  # str(network) does not show settings such as a head's activation
+        (name, type(module), sorted((k, repr(v)) for k, v in vars(module).items() if not k.startswith("_")))
+        for name, module in run.network.named_modules()
+    ]
+    return repr((type(run.objective), fixed, plain, tensors, sizes))
 
 
 class _Pool:

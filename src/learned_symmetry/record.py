@@ -11,6 +11,7 @@ Two things come out of a stage:
 
 from __future__ import annotations
 
+import io
 import math
 import shutil
 import time
@@ -24,7 +25,7 @@ import torch
 from learned_symmetry.config import Settings
 from learned_symmetry.errors import UserError
 from learned_symmetry.results import read_result as read_result  # so that stages need one import for both directions
-from learned_symmetry.results import result_path, runs_folder, summary, wall_path, write_json
+from learned_symmetry.results import result_path, runs_folder, summary, wall_path, write_atomically, write_json
 
 SCRATCH = Path("data/scratch")
 
@@ -55,7 +56,8 @@ class Stage:
         self.metrics: dict[str, dict[str, Any]] = {}
         self.runs: list[RunRecord] = []
         self.notes: dict[str, Any] = {}  # what is neither a metric nor a run, for the artefacts
-        self.scratch = SCRATCH / cfg.scale / paper / name / fingerprint
+        self._leftovers = SCRATCH / cfg.scale / paper / name
+        self.scratch = self._leftovers / fingerprint
 
     def metric(self, name: str, values: Iterable[float | None]) -> None:
         """Record one metric (`artefact.row.column`) with a value a seed; None for a run that was dropped."""
@@ -64,7 +66,7 @@ class Stage:
         self.metrics[name] = summary(values)
 
     def write(self) -> Path:
-        """Write results and runs, remove the scratch folder, print the wall time. Returns the results' path."""
+        """Write results and runs, remove the scratch folders, print the wall time. Returns the results' path."""
         runs = runs_folder(self.cfg.scale, self.paper, self.name)
         _write_runs(runs, self.runs, self._about())
         result = {
@@ -76,7 +78,7 @@ class Stage:
         path = result_path(self.cfg.scale, self.paper, self.name)
         write_json(path, result)
         write_json(wall_path(self.cfg.scale, self.paper, self.name), {"wall_seconds": round(wall, 1)})
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        shutil.rmtree(self._leftovers, ignore_errors=True)  # those of other settings and older code too
         print(f"{self.paper}/{self.name}: {len(self.runs)} runs, {len(self.metrics)} metrics, {wall:.1f} s", flush=True)
         return path
 
@@ -123,15 +125,10 @@ def checkpoint_name(run: str) -> str:
 
 
 def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """`torch.save`, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        torch.save(dict(content), part)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    """`torch.save`, atomically. Through memory, because on a full disk torch's own writer does not say so."""
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    write_atomically(path, buffer.getbuffer())
 
 
 def _row(run: RunRecord) -> dict[str, Any]:

@@ -1,0 +1,584 @@
+"""The engine: many runs as one program are as good as each alone, and nothing that happens on the way changes one."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from learned_symmetry.data import mnist1d
+from learned_symmetry.fit import Fitted, Recipe, Run, fit
+from learned_symmetry.models import Network, cached_features, seeded
+from learned_symmetry.models.mnist1d import LAYERS, OrbitKernels, Student, Teacher, as_student
+from learned_symmetry.objective import Batch, CrossEntropy, Objective
+from learned_symmetry.plateau import PlateauRule
+from learned_symmetry.rng import generator
+from learned_symmetry.transfer.kd import KD
+from learned_symmetry.transfer.orbit import LearnOrbit, Orbit
+from learned_symmetry.transfer.rdl import RDL
+
+ROOT = Path(__file__).parents[1]
+FLOAT32 = 2e-5  # of weights that start within ± 0.16, after 50 steps of Adam
+ARCHITECTURE = Student("pooling").requires_grad_(False)
+Make = Callable[[int], Run]  # seed -> a fresh run
+
+
+def recipe(**changed: Any) -> Recipe:
+    """Fifty steps, judged once at the end, so that the best weights are the last."""
+    usual: dict[str, Any] = {"steps": 50, "batch": 16, "evaluate_every": 50, "plateau": PlateauRule(1000, 0.8, 5)}
+    usual |= {"betas": (0.9, 0.999), "eps": 1e-8, "order": "sequential", "stack": "never", "checkpoint_seconds": 1e9}
+    return Recipe(**(usual | changed))
+
+
+def data(seed: int, size: int = 40) -> dict[str, Tensor]:
+    stream = generator(seed, "test data", size)
+    return {"x": torch.randn(size, 1, 40, generator=stream), "y": torch.randint(10, (size,), generator=stream)}
+
+
+def a_run(seed: int, network: Callable[[], nn.Module], objective: Objective, *, lr: float = 1e-3, **more: Any) -> Run:
+    name, net = f"seed{seed}", seeded(network, generator(seed, "weights"))
+    return Run(name, seed, net, objective, **({"train": data(seed), "valid": data(seed + 100, 20)} | more), lr=lr)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads that share out one small product wait for each other, on a busy machine for a hundred times its cost."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two_threads(_one_thread: None) -> None:
+    """Two programs are trained at a time."""
+    torch.set_num_threads(2)
+
+
+# ---- the families: each run has its own seed, data, rate, weight decay and loss --------------------------------------
+
+
+def with_teacher(seed: int, part: dict[str, Tensor]) -> dict[str, Tensor]:
+    cached = cached_features(seeded(Teacher, generator(seed, "teacher")), part["x"], LAYERS)
+    return part | {f"teacher.{layer}": z for layer, z in cached.items()}
+
+
+def taught_by_kd(seed: int, head: Literal["pooling", "linear"] = "pooling") -> Run:
+    objective = KD(gamma=0.2 + 0.3 * seed, temperature=1.0 + seed)
+    train = with_teacher(seed, data(seed))
+    return a_run(seed, lambda: Student(head), objective, lr=1e-3 * (1 + seed), train=train, weight_decay=0.01 * seed)
+
+
+def taught_by_rdl(seed: int, head: Literal["pooling", "linear"] = "pooling") -> Run:
+    train = with_teacher(seed, data(seed))
+    return a_run(seed, lambda: Student(head), RDL(gamma=0.3 + 0.3 * seed), lr=1e-3 * (1 + seed), train=train)
+
+
+def a_teacher(seed: int) -> Run:
+    return a_run(seed, Teacher, CrossEntropy(), lr=0.01 * (1 + seed), weight_decay=0.01 * seed)
+
+
+def an_orbit_model(seed: int) -> Run:
+    weights = as_student(seeded(Teacher, generator(seed, "teacher"))).state_dict()
+    return a_run(
+        seed,
+        OrbitKernels,
+        LearnOrbit(ARCHITECTURE, "inputs", equiv=0.1 + seed, inv=10.0 - seed, group=1.0 + seed),
+        lr=0.01 * (1 + seed),
+        train=with_teacher(seed, data(seed)),
+        valid=with_teacher(seed, data(seed + 100, 20)),
+        constants={f"weights.{name}": w for name, w in weights.items()},
+    )
+
+
+def taught_by_orbit(seed: int, head: Literal["pooling", "linear"] = "pooling") -> Run:
+    with torch.no_grad():
+        rho = {f"rho.{name}": bank / 10 for name, bank in seeded(OrbitKernels, generator(seed, "rho"))().items()}
+    return a_run(seed, lambda: Student(head), Orbit(0.3 + 0.3 * seed, "flat"), lr=1e-3 * (1 + seed), constants=rho)
+
+
+FAMILIES: dict[str, Make] = {
+    "kd pooling": taught_by_kd,
+    "kd linear": lambda seed: taught_by_kd(seed, "linear"),
+    "rdl pooling": taught_by_rdl,
+    "rdl linear": lambda seed: taught_by_rdl(seed, "linear"),
+    "teacher": a_teacher,
+    "orbit model": an_orbit_model,
+    "orbit pooling": taught_by_orbit,
+    "orbit linear": lambda seed: taught_by_orbit(seed, "linear"),
+}
+each_family = pytest.mark.parametrize("make", FAMILIES.values(), ids=FAMILIES)
+
+
+def same(a: Fitted, b: Fitted, tolerance: float = 0.0) -> None:
+    """Two results of one run: same end, same weights, same way there."""
+    assert (a.run.name, a.steps, a.progress.ended) == (b.run.name, b.steps, b.progress.ended)
+    for name, weight in a.state.items():
+        torch.testing.assert_close(weight, b.state[name], rtol=0, atol=tolerance)
+    assert a.history.keys() == b.history.keys()
+    if not tolerance:
+        assert repr(a.history) == repr(b.history)  # repr: two NaN are alike
+        assert a.progress == b.progress
+
+
+# ---- a network of one number, whose whole training can be worked out by hand -----------------------------------------
+
+
+class Number(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(2, 2))
+
+    def forward(self) -> Tensor:
+        return self.w
+
+
+@dataclass(frozen=True)
+class Fall(Objective):
+    """Its gradient is one, so Adam lowers w by lr a step; judged by how near w is to -target."""
+
+    target: float
+    selects: ClassVar[Literal["accuracy", "loss"]] = "loss"
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        return {"total": network().sum() * batch["scale"].mean()}
+
+    def score(self, network: Network, batch: Batch) -> Tensor:
+        return (network().mean() + self.target).abs()
+
+
+def falling(name: str, target: float, lr: float = 1.0, scale: Tensor | None = None, seed: int = 0) -> Run:
+    part = {"y": torch.zeros(8), "scale": torch.ones(8) if scale is None else scale}
+    return Run(name, seed, Number(), Fall(target), part, part, lr=lr)
+
+
+STEP_BY_STEP = {"steps": 20, "batch": 2, "evaluate_every": 1, "plateau": PlateauRule(2, 0.5, 1)}
+
+
+# ---- stacked, looped, alone, by hand ---------------------------------------------------------------------------------
+
+
+@each_family
+def test_stacked_equals_looped(make: Make, tmp_path: Path) -> None:
+    stacked, looped = (
+        fit([make(seed) for seed in range(3)], recipe(stack=how), scratch=tmp_path / how) for how in ("always", "never")
+    )
+    assert [len(list((tmp_path / how).iterdir())) for how in ("always", "never")] == [1, 3]  # it was stacked
+    for a, b in zip(stacked, looped, strict=True):
+        same(a, b, FLOAT32)
+        for name, weight in a.run.network.state_dict().items():
+            assert (a.state[name] - weight).abs().max() > 100 * FLOAT32  # it was trained
+    assert len({float(next(iter(done.state.values())).sum()) for done in stacked}) == 3  # each run is another
+
+
+@pytest.mark.parametrize("how", ["always", "never"])
+@pytest.mark.parametrize("make", [FAMILIES[name] for name in ("kd linear", "orbit model")], ids=["kd", "orbit model"])
+def test_a_result_does_not_depend_on_the_neighbours(make: Make, how: str, tmp_path: Path) -> None:
+    how_to = recipe(steps=20, evaluate_every=20, stack=how)
+    alone = [fit([make(seed)], how_to, scratch=tmp_path / f"{seed}")[0] for seed in range(3)]
+    for order in ([0, 1, 2], [2, 0]):
+        together = fit([make(seed) for seed in order], how_to, scratch=tmp_path / f"{order}")
+        assert [done.run.seed for done in together] == order
+        for done in together:
+            same(done, alone[done.run.seed], FLOAT32)
+
+
+def test_networks_that_compute_different_things_are_not_stacked(tmp_path: Path) -> None:
+    """The same tensors, and yet another function: with and without a ReLU before the head (D11)."""
+
+    def make(relu: bool) -> Run:
+        run = a_run(0, lambda: Student("linear", relu_before_head=relu), CrossEntropy())
+        return replace(run, name=f"relu {relu}")
+
+    together = fit([make(False), make(True)], recipe(stack="always"), scratch=tmp_path / "both")
+    for relu, done in enumerate(together):
+        same(done, fit([make(bool(relu))], recipe(), scratch=tmp_path / str(relu))[0], FLOAT32)
+
+
+@pytest.mark.parametrize("how", ["always", "never"])
+@pytest.mark.parametrize("network", [Teacher, lambda: Student("linear")], ids=["teacher", "student"])
+def test_training_is_adam_on_batches_in_order(network: Callable[[], nn.Module], how: str, tmp_path: Path) -> None:
+    """Against PyTorch's own optimiser and a loop; the batch that meets the end of the set is cut there (D6)."""
+    runs = [
+        a_run(seed, network, CrossEntropy(), lr=1e-3 * (1 + seed), train=data(seed, 70), weight_decay=0.1 * seed)
+        for seed in range(2)
+    ]
+    how_to = recipe(steps=23, evaluate_every=23, batch=32, stack=how, betas=(0.8, 0.99), eps=1e-4)
+    for done, run in zip(fit(runs, how_to, scratch=tmp_path), runs, strict=True):
+        model = seeded(network, generator(run.seed, "weights"))
+        adam = torch.optim.Adam(
+            model.parameters(), lr=run.lr, betas=(0.8, 0.99), eps=1e-4, weight_decay=run.weight_decay
+        )
+        sizes = set()
+        for step in range(23):
+            first = 32 * step % 70
+            rows = list(range(first, min(first + 32, 70)))
+            sizes.add(len(rows))
+            adam.zero_grad()
+            F.cross_entropy(model(run.train["x"][rows]), run.train["y"][rows]).backward()
+            adam.step()
+        assert {32, 6, 12} < sizes  # steps 0 and 1, 2, and 4
+        for name, weight in model.state_dict().items():
+            torch.testing.assert_close(done.state[name], weight, rtol=0, atol=FLOAT32)
+
+
+def test_auto_stacks_small_dense_networks_and_loops_over_the_others(tmp_path: Path) -> None:
+    def stacks(make: Make, batch: int) -> int:
+        scratch = tmp_path / f"{make.__name__}-{batch}"
+        how_to = recipe(steps=1, evaluate_every=1, batch=batch, stack="auto")
+        fit([make(seed) for seed in range(2)], how_to, scratch=scratch)
+        return len(list(scratch.iterdir()))
+
+    assert (stacks(taught_by_kd, 16), stacks(taught_by_kd, 1000), stacks(a_teacher, 16)) == (1, 2, 2)
+
+
+# ---- batches and draws -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Watching(Objective):
+    """Notes which examples and which draws it was given."""
+
+    selects: ClassVar[Literal["accuracy", "loss"]] = "loss"
+    seen: ClassVar[list[tuple[list[int], float]]] = []
+
+    def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
+        return {"u": torch.rand(size, generator=generator, dtype=torch.float64)}
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        assert len(batch["u"]) == len(batch["number"])
+        self.seen.append((batch["number"].tolist(), batch["u"][0].item()))
+        return {"total": network().sum()}
+
+
+def watched(seed: int, tmp_path: Path, **changed: Any) -> list[tuple[list[int], float]]:
+    """(examples, first draw) of each batch of a training, validation batches included."""
+    Watching.seen.clear()
+    train, valid = ({"y": torch.zeros(n), "number": torch.arange(n) + first} for n, first in ((10, 0), (3, 100)))
+    fit([Run("run", seed, Number(), Watching(), train, valid, lr=0.1)], recipe(batch=4, **changed), scratch=tmp_path)
+    return list(Watching.seen)
+
+
+def test_a_shuffled_epoch_has_every_example_once(tmp_path: Path) -> None:
+    seen = watched(0, tmp_path / "0", steps=9, evaluate_every=100, order="shuffled")
+    batches = [rows for rows, _ in seen if rows[0] < 100]
+    epochs = [[row for rows in batches[first : first + 3] for row in rows] for first in (0, 3, 6)]
+    assert [len(rows) for rows in batches] == [4, 4, 2] * 3
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3  # another order each
+    other = watched(1, tmp_path / "1", steps=9, evaluate_every=100, order="shuffled")
+    assert [rows for rows, _ in other] != [rows for rows, _ in seen]  # and for each seed
+    assert watched(0, tmp_path / "again", steps=9, evaluate_every=100, order="shuffled") == seen
+
+
+def test_every_step_and_every_validation_draws_anew(tmp_path: Path) -> None:
+    seen = watched(0, tmp_path / "0", steps=6, evaluate_every=2)
+    assert len(seen) == 6 + 3
+    assert len({u for _, u in seen}) == len(seen)
+    assert {tuple(rows) for rows, _ in seen if rows[0] >= 100} == {(100, 101, 102)}  # all of the validation set
+    assert not {u for _, u in watched(1, tmp_path / "1", steps=6, evaluate_every=2)} & {u for _, u in seen}
+
+
+# ---- each run's own schedule -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["always", "never"])
+def test_each_run_follows_its_own_schedule(how: Literal["always", "never"], tmp_path: Path) -> None:
+    """w falls by lr a step. `near` passes its best, -3, at step 3; its rate is halved at step 5, its end is at 7."""
+    runs = [falling("far", 100), falling("near", 3), falling("slow", 100, lr=0.25)]
+    far, near, slow = fit(runs, recipe(stack=how, **STEP_BY_STEP), scratch=tmp_path)
+
+    assert (near.progress.ended, near.steps, near.progress.best_step, near.dropped) == ("plateaus", 7, 3, None)
+    assert near.state["w"].tolist() == [[pytest.approx(-3, abs=1e-4)] * 2] * 2  # the best weights, not the last
+    lr = [1, 1, 1, 1, 0.5, 0.5, 0.5]
+    assert near.history["lr"] == list(zip(range(1, 8), lr, strict=True))
+    distances = [2, 1, 0, 1, 2, 2.5, 3]
+    assert [value for _, value in near.history["validation.loss"]] == pytest.approx(distances, abs=1e-4)
+
+    for done, w in ((far, -20), (slow, -5)):
+        assert (done.progress.ended, done.steps, done.progress.best_step, done.dropped) == ("steps", 20, 20, None)
+        assert done.state["w"].tolist() == [[pytest.approx(w, abs=1e-4)] * 2] * 2
+        assert len(done.history["lr"]) == 20
+
+
+def test_the_best_network_is_ready_to_evaluate(tmp_path: Path) -> None:
+    (near,) = fit([falling("near", 3)], recipe(**STEP_BY_STEP), scratch=tmp_path)
+    network = near.network()
+    assert network().tolist() == near.state["w"].tolist()
+    assert not network.training
+
+
+def test_the_last_step_is_judged_too(tmp_path: Path) -> None:
+    (done,) = fit([falling("far", 100)], recipe(steps=7, evaluate_every=3, batch=2), scratch=tmp_path)
+    assert [step for step, _ in done.history["validation.loss"]] == [3, 6, 7]
+    assert done.history.keys() == {"loss.total", "validation.loss", "lr"}
+    assert done.state["w"].mean().item() == pytest.approx(-7, abs=1e-4)
+
+
+# ---- runs that fail --------------------------------------------------------------------------------------------------
+
+
+def bad_rate(seed: int) -> Run:
+    return replace(taught_by_kd(seed), name="bad", lr=1e30)
+
+
+def bad_data(seed: int) -> Run:
+    run = taught_by_kd(seed)
+    x = run.train["x"].clone()
+    x[20] = torch.inf  # in the second batch
+    return replace(run, name="bad", train=run.train | {"x": x})
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("bad", [bad_rate, bad_data])
+@pytest.mark.parametrize("how", ["always", "never"])
+def test_a_run_whose_loss_is_not_finite_is_dropped_and_the_others_go_on(
+    bad: Make, how: Literal["always", "never"], tmp_path: Path
+) -> None:
+    how_to = recipe(stack=how, evaluate_every=10)
+    good = fit([taught_by_kd(0), taught_by_kd(2)], how_to, scratch=tmp_path / "good")
+    first, dropped, last = fit([taught_by_kd(0), bad(1), taught_by_kd(2)], how_to, scratch=tmp_path / "all")
+    for done, expected in ((first, good[0]), (last, good[1])):
+        same(done, expected, FLOAT32)
+        assert done.dropped is None
+    assert dropped.steps == 10
+    assert "not finite" in dropped.dropped
+    assert "step 10" in dropped.dropped
+
+
+def test_runs_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"unique.*twice"):
+        fit([falling("twice", 1), falling("twice", 2)], recipe(**STEP_BY_STEP), scratch=tmp_path)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_error_in_one_run_stops_all_at_once(tmp_path: Path) -> None:
+    """The second of two programs fails at its first step; the first would go on for two seconds."""
+
+    @dataclass(frozen=True)
+    class Failing(Objective):
+        fails: bool
+        deadline: float
+
+        def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+            if self.fails or time.monotonic() > self.deadline:
+                raise RuntimeError("first" if self.fails else "too late")
+            return {"total": network().sum()}
+
+    part, deadline = {"y": torch.zeros(8)}, time.monotonic() + 2
+    runs = [Run(str(fails), 0, Number(), Failing(fails, deadline), part, part, lr=0.1) for fails in (False, True)]
+    with pytest.raises(RuntimeError, match="first"):
+        fit(runs, recipe(steps=10**9, evaluate_every=10**9), scratch=tmp_path)
+    assert time.monotonic() < deadline
+
+
+# ---- killed and started again ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def power_for(steps: int, kind: type[Objective]) -> Iterator[None]:
+    """Objectives of that kind fail after so many steps of all programs together."""
+    losses, left = kind.losses, iter(range(steps))
+
+    def running(objective: Objective, network: Network, batch: Batch) -> dict[str, Tensor]:
+        if next(left, None) is None:
+            raise RuntimeError("power cut")
+        return losses(objective, network, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "losses", running)
+        yield
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("how", ["always", "never"])
+@pytest.mark.parametrize(
+    ("make", "kind", "order"),
+    [(taught_by_kd, KD, "shuffled"), (an_orbit_model, LearnOrbit, "sequential")],
+    ids=["student", "orbit model"],
+)
+def test_killed_and_started_again_it_ends_the_same(
+    make: Make, kind: type[Objective], how: str, order: str, tmp_path: Path
+) -> None:
+    how_to = recipe(steps=20, evaluate_every=4, stack=how, order=order, checkpoint_seconds=0)
+
+    def train(folder: str) -> list[Fitted]:
+        return fit([make(seed) for seed in range(2)], how_to, scratch=tmp_path / folder)
+
+    undisturbed = train("undisturbed")
+    for steps in (7, 9):  # killed twice, between two checkpoints
+        with power_for(steps if how == "always" else 2 * steps, kind), pytest.raises(RuntimeError, match="power cut"):
+            train("killed")
+        assert list((tmp_path / "killed").iterdir())
+    for again, expected in zip(train("killed"), undisturbed, strict=True):
+        same(again, expected)
+    with power_for(0, kind):  # a finished training is not done again
+        for again, expected in zip(train("killed"), undisturbed, strict=True):
+            same(again, expected)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 6, 8, 15])
+def test_killed_before_and_after_a_run_has_left_its_stack(steps: int, tmp_path: Path) -> None:
+    def train(folder: str) -> list[Fitted]:
+        runs = [falling("far", 100), falling("near", 3), falling("bad", 100, scale=torch.full((8,), torch.nan))]
+        how_to = recipe(**STEP_BY_STEP, stack="always", checkpoint_seconds=0)
+        return fit(runs, how_to, scratch=tmp_path / folder)
+
+    undisturbed = train("undisturbed")
+    assert [done.progress.ended for done in undisturbed][:2] == ["steps", "plateaus"]
+    assert "step 1" in undisturbed[2].dropped
+    with power_for(steps, Fall), pytest.raises(RuntimeError, match="power cut"):
+        train("killed")
+    for again, expected in zip(train("killed"), undisturbed, strict=True):
+        same(again, expected)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_started_again_with_other_threads_it_ends_the_same(
+    before: int, after: int, finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heavy runs are parted into as many stacks as there are threads: no checkpoint may be taken for another's."""
+    monkeypatch.setattr("learned_symmetry.fit.SPLIT_ABOVE", 0)
+
+    def train(folder: str, threads: int) -> list[Fitted]:
+        torch.set_num_threads(threads)
+        runs = [falling(f"run{n}", target=100, lr=0.5 + n) for n in range(4)]
+        how_to = recipe(steps=8, batch=2, evaluate_every=2, stack="always", checkpoint_seconds=0)
+        return fit(runs, how_to, scratch=tmp_path / folder)
+
+    undisturbed = train("undisturbed", after)
+    if finished:  # as when another training of the same stage was under way
+        train("killed", before)
+    else:
+        with power_for(5 * before, Fall), pytest.raises(RuntimeError, match="power cut"):
+            train("killed", before)
+    for again, expected in zip(train("killed", after), undisturbed, strict=True):
+        same(again, expected, FLOAT32)
+
+
+def train_long(scratch: Path, steps: int = 60) -> list[Fitted]:
+    torch.set_num_threads(1)
+    how_to = recipe(steps=steps, evaluate_every=2, stack="always", checkpoint_seconds=0)
+    return fit([an_orbit_model(seed) for seed in range(2)], how_to, scratch=scratch)
+
+
+def train_slowly(scratch: str) -> None:
+    """What the test below starts in a process of its own, and kills."""
+    losses = LearnOrbit.losses
+
+    def slowly(objective: LearnOrbit, network: Network, batch: Batch) -> dict[str, Tensor]:
+        time.sleep(0.03)
+        return losses(objective, network, batch)
+
+    LearnOrbit.losses = slowly
+    train_long(Path(scratch))
+
+
+def test_kill_9_at_a_random_moment(tmp_path: Path) -> None:
+    code = "import sys; from tests.test_fit import train_slowly; train_slowly(sys.argv[1])"
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed")], cwd=ROOT)
+    try:
+        checkpoint = tmp_path / "killed/0.pt"
+        while not checkpoint.exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.5))
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL  # it had not ended by itself
+    assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 60
+    for again, expected in zip(train_long(tmp_path / "killed"), train_long(tmp_path / "whole"), strict=True):
+        same(again, expected)
+
+
+@dataclass(frozen=True)
+class Interrupting(Objective):
+    """Presses Ctrl-C once, when training has gone on for a while."""
+
+    steps: ClassVar[list[float]] = []
+    pressed: ClassVar[list[float]] = []
+    finger: ClassVar[threading.Lock] = threading.Lock()
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        self.steps.append(time.monotonic())
+        if self.steps[-1] - self.steps[0] > 0.2 and self.finger.acquire(blocking=False):
+            self.pressed.append(time.monotonic())
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return {"total": network().sum()}
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("how", ["always", "never"])
+def test_ctrl_c_stops_every_thread_and_saves(
+    how: Literal["always", "never"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"steps": [], "pressed": [], "finger": threading.Lock()}.items():
+        monkeypatch.setattr(Interrupting, name, value)
+    part = {"y": torch.zeros(8)}
+    runs = [Run(f"seed{seed}", seed, Number(), Interrupting(), part, part, lr=0.1) for seed in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        fit(runs, recipe(steps=10**9, evaluate_every=10**9, stack=how), scratch=tmp_path)
+    assert time.monotonic() - Interrupting.pressed[0] < 2
+    assert not [thread.name for thread in threading.enumerate() if "Pool" in thread.name]  # nothing goes on behind
+    assert torch.get_num_threads() == 2
+    saved = [torch.load(path, weights_only=True)["step"] for path in tmp_path.iterdir()]
+    assert len(saved) == (1 if how == "always" else 2)  # the two programs that had no thread yet never began
+    assert sum(saved) == len(Interrupting.steps)
+
+
+def test_nothing_is_printed_where_no_one_watches(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fit([falling("far", 100), falling("near", 3)], recipe(**STEP_BY_STEP), scratch=tmp_path)
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_are_given_back(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    fit([falling(f"{n}", 100) for n in range(3)], recipe(**STEP_BY_STEP), scratch=tmp_path)
+    assert torch.get_num_threads() == before
+
+
+# ---- training commutes with circular shifts of the data --------------------------------------------------------------
+
+
+def shifted_teacher(shift: int) -> Run:
+    train, valid, _ = mnist1d.splits(shift, 0, max_translation=1, validation=400, shifts_per_signal=1)
+    parts = {"train": {"x": train.x, "y": train.y}, "valid": {"x": valid.x, "y": valid.y}}
+    return a_run(0, Teacher, CrossEntropy(), lr=0.03, **parts)
+
+
+def shifted_orbit_model(shift: int) -> Run:
+    run, teacher = shifted_teacher(shift), seeded(Teacher, generator(0, "teacher"))
+    weights = {f"weights.{name}": w for name, w in as_student(teacher).state_dict().items()}
+    parts = {
+        kind: part | {f"teacher.{name}": z for name, z in cached_features(teacher, part["x"], LAYERS).items()}
+        for kind, part in (("train", run.train), ("valid", run.valid))
+    }
+    objective = LearnOrbit(ARCHITECTURE, "inputs", 0.1, 10.0, 10.0)
+    return a_run(0, OrbitKernels, objective, lr=0.1, constants=weights, **parts)
+
+
+@pytest.mark.parametrize("make", [shifted_teacher, shifted_orbit_model], ids=["teacher", "orbit model"])
+def test_training_does_not_see_circular_shifts(make: Callable[[int], Run], tmp_path: Path) -> None:
+    """A teacher, or an orbit model, of one shift limit is that of all: what `teacher_per: seed` relies on."""
+    how_to = recipe(steps=40, evaluate_every=40, batch=100)
+    still, moved = (fit([make(shift)], how_to, scratch=tmp_path / str(shift))[0] for shift in (0, 30))
+    assert not torch.equal(still.run.train["x"], moved.run.train["x"])
+    for name, weight in still.state.items():
+        torch.testing.assert_close(moved.state[name], weight, rtol=0, atol=1e-4)
+        assert (weight - still.run.network.state_dict()[name]).abs().max() > 1e-2
+    for name, values in still.history.items():
+        assert moved.history[name] == [(step, pytest.approx(value, abs=1e-3)) for step, value in values]
