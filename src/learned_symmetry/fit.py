@@ -9,11 +9,12 @@ count and end. Looping is the same program with one run a stack. What a run draw
 from __future__ import annotations
 
 import copy
+import hashlib
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -101,19 +102,23 @@ def fit(
     stop = threading.Event()
     total = len(runs) * recipe.steps
 
-    def train(number: int) -> list[Fitted]:
+    def train(stack: list[Run]) -> list[Fitted]:
         # Two stacks of one thread each are 1.4 times faster than one stack of two threads (benchmarks/test_engine.py)
         torch.set_num_threads(cores // workers)
-        return _Stack(stacks[number], recipe, device, scratch / f"{number}.pt").train(bar, stop)
+        return _Stack(stack, recipe, device, scratch / _checkpoint_name(stack)).train(bar, stop)
 
     with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty(), leave=False) as bar:
         pool = ThreadPoolExecutor(workers)
+        futures = [pool.submit(train, stack) for stack in stacks]
         try:
-            fitted = {done.run.name: done for stack in pool.map(train, range(len(stacks))) for done in stack}
-        finally:  # also on Ctrl-C: the stacks stop at their next step
+            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        finally:  # on Ctrl-C and after an error too: the other stacks stop at their next step
             stop.set()
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(cores)
+        for future in ended:
+            future.result()  # raises what ended it
+    fitted = {done.run.name: done for future in futures for done in future.result()}
     return [fitted[name] for name in names]
 
 
@@ -129,6 +134,11 @@ def _stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: in
         parts = -(-cores // len(groups)) if device.type == "cpu" and flops > SPLIT_ABOVE else 1
         stacks += [group[part::parts] for part in range(min(parts, len(group)))]
     return stacks
+
+
+def _checkpoint_name(stack: list[Run]) -> str:
+    """By its runs, because another number of cores makes other stacks."""
+    return hashlib.sha256("\n".join(run.name for run in stack).encode()).hexdigest()[:16] + ".pt"
 
 
 def _stacking_pays(run: Run, batch: int, device: torch.device) -> bool:

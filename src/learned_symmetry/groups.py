@@ -53,6 +53,11 @@ def _step(offset: int, length: int, resolution: int) -> int:
     return offset * length // resolution
 
 
+def _check_square(x: Tensor) -> None:
+    if x.shape[-2] != x.shape[-1]:
+        raise ValueError(f"the group acts on square maps, not on {tuple(x.shape[-2:])}")
+
+
 class Shifts(Group):
     """Circular shifts of a signal of `length` samples to the right; C_length."""
 
@@ -74,6 +79,7 @@ class Translations(Group):
         self.order = size * size
 
     def act(self, x: Tensor, g: int) -> Tensor:
+        _check_square(x)
         down, right = divmod(g, self.size)
         moves = (_step(down, x.shape[-2], self.size), _step(right, x.shape[-1], self.size))
         return x.roll(moves, (-2, -1))
@@ -89,6 +95,7 @@ class QuarterTurns(Group):
     order = 4
 
     def act(self, x: Tensor, g: int) -> Tensor:
+        _check_square(x)
         return x.rot90(g, (-2, -1))
 
     def compose(self, g: int, h: int) -> int:

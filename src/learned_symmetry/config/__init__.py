@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -77,6 +78,8 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
         raw = YAML(typ="safe").load(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run from the repository's root or `git checkout {path}`") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not valid YAML, nor text in UTF-8; `git checkout {path}` restores it") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -103,7 +106,13 @@ def load(paper: str, path: Path = PARAMS, scale: str | None = None) -> Any:
     for name, block in blocks.items():
         if not isinstance(block, dict):
             raise UserError(f"{path}: {paper}.{name} is missing or not a mapping; each scale needs a block")
-        _same_keys(block, set().union(*blocks.values()), str(path), f"{paper}.{name}.")
+    counts = Counter(key for block in blocks.values() for key in block)
+    usual = {key for key, count in counts.items() if count > len(SCALES) / 2}
+    for name, block in blocks.items():
+        _same_keys(block, usual, str(path), f"{paper}.{name}.")
+    for key in ROOT:
+        if key in section or key in usual:
+            raise UserError(f"{path}: {paper}.{key} is unknown; {key} is set once for all papers, at the top")
     shared = {key: value for key, value in section.items() if key not in SCALES}
     merged = {**raw, "scale": scale, **_laid_over(shared, blocks[scale])}
     merged = {key: value for key, value in merged.items() if key not in PAPERS}
@@ -143,7 +152,8 @@ def _nearest(key: str, among: Any) -> str:
 
 
 def _told(error: ValidationError, model: type[BaseModel], path: Path, paper: str, block: dict[str, Any]) -> str:
-    first = error.errors()[0]
+    errors = error.errors()  # a misspelt key is missing too: its unknown spelling tells more
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     loc = [str(part) for part in first["loc"]]
     shared = loc[0] in ROOT
     base = "" if shared else f"{paper}."
@@ -153,16 +163,25 @@ def _told(error: ValidationError, model: type[BaseModel], path: Path, paper: str
     if first["type"] == "extra_forbidden":
         return f"{where} = {first['input']!r} is unknown{_nearest(loc[-1], _fields(model, first['loc'][:-1]))}"
     if first["type"] == "missing":
+        others = [key for key in first["input"] if key not in _fields(model, first["loc"][:-1])]
+        for wrong in difflib.get_close_matches(loc[-1], map(str, others), n=1, cutoff=0.5):
+            where = f"{path}: {base}{'.'.join([*loc[:-1], wrong])}"
+            return f"{where} = {first['input'][wrong]!r} is unknown; did you mean {loc[-1]}?"
         return f"{where} is missing; add it (`git diff {path}` shows what was changed)"
     return f"{where} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}; mend that value"
 
 
-def _fields(model: Any, loc: tuple[Any, ...]) -> list[str]:
-    """Names of the keys that are valid at `loc`, walking down the classes."""
+def _fields(annotation: Any, loc: tuple[Any, ...]) -> list[str]:
+    """Names of the keys that are valid at `loc`, walking down the classes and mappings."""
     for part in loc:
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            annotation = model.model_fields[str(part)].annotation
-            model = next((a for a in get_args(annotation) if isinstance(a, type)), annotation)
+        if _is_model(annotation) and part in annotation.model_fields:
+            annotation = annotation.model_fields[part].annotation
+        elif get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
         else:
             return []
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return list(annotation.model_fields) if _is_model(annotation) else []
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

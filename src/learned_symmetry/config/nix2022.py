@@ -15,7 +15,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 class Mnist1d(Strict):
     max_translation: PositiveInt
-    validation: PositiveInt
+    validation: int = Field(gt=0, lt=4000)
     shifts_per_signal: PositiveInt
 
 
@@ -135,4 +135,8 @@ class Nix2022(Settings):
             for head in self.heads:
                 transfer.method(name, block.head(head).model_dump(), where=f"nix2022.methods.{name}")
         for name, grid in self.search.methods.items():
-            transfer.check_keys(name, grid, {"lr", "weight_decay"}, where=f"nix2022.{self.scale}.search.methods.{name}")
+            where = f"nix2022.{self.scale}.search.methods.{name}"
+            transfer.check_keys(name, grid, {"lr", "weight_decay"}, where)
+            for key, values in grid.items():
+                for value in values:
+                    transfer.check_value(key, value, where)

@@ -23,6 +23,7 @@ METHODS = {  # name -> class, in the module learned_symmetry.transfer.NAME
     "orbit": "Orbit",
 }
 ORBIT_SEARCH = {"gamma", "equiv", "inv", "group"}  # Orbit's numbers, those of its first step included
+POSITIVE = {"temperature", "exponent", "lr"}
 TRAINING = {"lr", "weight_decay", "linear"}  # keys of a method's block that the training reads, not the method
 
 
@@ -42,12 +43,14 @@ def method(name: str, settings: Mapping[str, Any], where: str) -> Any:
     """
     given = {key: value for key, value in settings.items() if key not in TRAINING}
     check_keys(name, given, set(), where)
-    return method_class(name, where)(**given)
+    for key, value in given.items():
+        check_value(key, value, where)
+    return method_class(name)(**given)
 
 
 def check_keys(name: str, given: Mapping[str, Any], others: set[str], where: str) -> None:
     """Whether `given` has just the number fields of the method `name`, and `others`; raises `UserError` if not."""
-    made = method_class(name, where)
+    made = method_class(name, f"params.yaml: {where}")
     wanted = others | (ORBIT_SEARCH if name == "orbit" else {field.name for field in fields(made)})
     for key in given.keys() - wanted:
         near = difflib.get_close_matches(key, wanted - given.keys() or wanted, n=1, cutoff=0.5)
@@ -55,3 +58,11 @@ def check_keys(name: str, given: Mapping[str, Any], others: set[str], where: str
         raise UserError(f"params.yaml: {where}.{key} is unknown; {mend}")
     for key in sorted(wanted - given.keys()):
         raise UserError(f"params.yaml: {where}.{key} is missing; add it")
+
+
+def check_value(key: str, value: float, where: str) -> None:
+    """Raises `UserError` for a hyper-parameter out of its range."""
+    if key == "gamma" and not 0 <= value <= 1:
+        raise UserError(f"params.yaml: {where}.{key} = {value} must be from 0 to 1; mend that value")
+    if key in POSITIVE and not value > 0:
+        raise UserError(f"params.yaml: {where}.{key} = {value} must be greater than 0; mend that value")

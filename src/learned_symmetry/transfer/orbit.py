@@ -56,7 +56,7 @@ class _Correlate(torch.autograd.Function):
         to_x = torch.fft.irfft(in_fourier * m.conj().unsqueeze(1), n=length) if ctx.needs_input_grad[0] else None
         if not ctx.needs_input_grad[1]:
             return to_x, None
-        twice = torch.full((length // 2 + 1,), 2.0 / length, device=m.device)  # rfft keeps one of each conjugate pair
+        twice = grad.new_full((length // 2 + 1,), 2.0 / length)  # rfft keeps one of each conjugate pair
         twice[0] = 1.0 / length
         if length % 2 == 0:
             twice[-1] = 1.0 / length

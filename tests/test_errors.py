@@ -1,0 +1,323 @@
+"""What a user can mend is one sentence and an exit status; what is written is written whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from learned_symmetry import record, results
+from learned_symmetry.errors import UserError, command, told_plainly
+
+CFG: Any = SimpleNamespace(scale="smoke", engine=SimpleNamespace(device="cpu"))
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@contextmanager
+def full_disk(step: str = "os.fdopen") -> Iterator[None]:
+    """The disk is full when a file is written, and it is this `step` of writing that meets it."""
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, full)
+        yield
+
+
+def files(folder: Path = Path()) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (UserError("params.yaml: lr is missing; add it"), 1, ["params.yaml: lr is missing; add it"]),
+        (KeyboardInterrupt(), 130, ["interrupted", "run the same command again"]),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, ["No space left on device", "free some space"]),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 1, ["quota", "free some space"]),
+        (PermissionError(errno.EACCES, "Permission denied", "a/b.json"), 1, ["a/b.json", "make it writable"]),
+        (OSError(errno.EROFS, "Read-only file system", "a/b.json"), 1, ["a/b.json", "make it writable"]),
+    ],
+    ids=["user", "ctrl-c", "full", "quota", "denied", "read-only"],
+)
+def test_what_can_be_mended_is_told_plainly(
+    error: BaseException, status: int, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left, told_plainly("nix2022/teacher"):
+        raise error
+    out, err = capsys.readouterr()
+    assert (left.value.code, out) == (status, "")
+    assert err.startswith("error: nix2022/teacher: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert all(word in err for word in words)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a bug"), FileNotFoundError(errno.ENOENT, "No such file"), SystemExit(3)], ids=repr
+)
+def test_anything_else_is_a_bug_and_shows_itself(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(type(error)) as raised, told_plainly("nix2022/teacher"):
+        raise error
+    assert raised.value is error
+    assert capsys.readouterr().err == ""
+
+
+def test_a_command_is_told_plainly_and_passes_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    @command("publish")
+    def main(stage: str, *, times: int) -> None:
+        raise UserError(f"{stage} {times}")
+
+    with pytest.raises(SystemExit, match="1"):
+        main("teacher", times=3)
+    assert capsys.readouterr().err == "error: publish: teacher 3\n"
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system itself refuses to write more than so many bytes: after a part of the file, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("step", ["tempfile.mkstemp", "os.fdopen", "pathlib.Path.chmod", "pathlib.Path.replace"])
+def test_a_full_disk_leaves_the_old_file_and_no_other(step: str) -> None:
+    path = Path("a/b.json")
+    results.write_atomically(path, b"old")
+    with full_disk(step), pytest.raises(OSError, match="No space") as raised:
+        results.write_atomically(path, b"new")
+    assert raised.value.errno == errno.ENOSPC
+    assert (files(), path.read_bytes()) == (["a/b.json"], b"old")
+    results.write_atomically(path, b"new")
+    assert (files(), path.read_bytes()) == (["a/b.json"], b"new")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: results.write_atomically(path, bytes(100_000)),
+        lambda path: results.write_json(path, ["x" * 100_000]),
+        lambda path: record.save_tensors(path, {"w": torch.zeros(100_000)}),
+    ],
+    ids=["bytes", "json", "tensors"],
+)
+def test_a_file_that_breaks_off_leaves_the_old_one_and_no_other(write: Callable[[Path], None]) -> None:
+    path = Path("a/b")
+    results.write_atomically(path, b"old")
+    with (
+        files_of_at_most(5000),
+        pytest.raises(OSError, match=os.strerror(errno.EFBIG)),
+    ):  # the system's own, not torch's
+        write(path)
+    assert (files(), path.read_bytes()) == (["a/b"], b"old")
+
+
+def test_a_new_file_can_be_read_by_others() -> None:
+    results.write_json(Path("a/b.json"), {"b": 1, "a": [1.5, None]})
+    assert Path("a/b.json").stat().st_mode & 0o777 == 0o644
+    assert Path("a/b.json").read_text() == '{\n "a": [\n  1.5,\n  null\n ],\n "b": 1\n}\n'
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_json_holds_no_nan(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        results.write_json(Path("b.json"), {"a": [value]})
+    assert files() == []
+
+
+def test_tensors_come_back_as_they_went() -> None:
+    content = {"w": torch.randn(3, 4).mT, "n": {"step": 3, "values": [(1, 0.5)]}}
+    record.save_tensors(Path("a/b.pt"), content)
+    back = torch.load("a/b.pt", weights_only=True)
+    assert torch.equal(back.pop("w"), content["w"])
+    assert back == {"n": content["n"]}
+
+
+# ---- what a stage writes ---------------------------------------------------------------------------------------------
+
+
+def a_stage(runs: int = 3) -> record.Stage:
+    """Three runs, the last one dropped."""
+    stage = record.Stage(CFG, "nix2022", "teacher", source="stand-in", fingerprint="abc")
+    stage.metric("fig2.teacher.s30_all", [0.5, 0.75, None][:runs])
+    stage.metric("fig2.teacher.s0_all", [0.5])
+    stage.metric("fig2.teacher.none", [None, math.nan, math.inf])
+    for seed in range(runs):
+        run = record.RunRecord(
+            f"s30/seed{seed}",
+            seed,
+            params={"lr": 0.01},
+            metrics={"all": 0.5 + seed / 4, "gap": math.nan},
+            history={"loss.total": [(10, 1.5), (20, math.nan)]},
+            state={"w": torch.full((2,), float(seed))},
+        )
+        if seed == 2:
+            run.state, run.dropped = None, "the loss was not finite at step 20"
+        stage.runs.append(run)
+    return stage
+
+
+def strictly(path: str | Path) -> Any:
+    def no_constant(name: str) -> None:
+        raise AssertionError(f"{name} in {path}")
+
+    return json.loads(Path(path).read_text(), parse_constant=no_constant)
+
+
+def test_results_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert a_stage().write() == Path("paper/results/smoke/nix2022/teacher.json")
+    result = strictly("paper/results/smoke/nix2022/teacher.json")
+    assert result.keys() == {"metrics", "runs", "provenance"}
+    assert result["metrics"] == {
+        "fig2.teacher.s30_all": {
+            "mean": 0.625,
+            "std": pytest.approx(0.25 / math.sqrt(2)),  # of a sample: divided by n - 1
+            "n": 2,
+            "values": [0.5, 0.75, None],
+        },
+        "fig2.teacher.s0_all": {"mean": 0.5, "std": None, "n": 1, "values": [0.5]},
+        "fig2.teacher.none": {"mean": None, "std": None, "n": 0, "values": [None, None, None]},
+    }
+    assert result["runs"][1] == {
+        "name": "s30/seed1",
+        "seed": 1,
+        "params": {"lr": 0.01},
+        "metrics": {"all": 0.75, "gap": None},
+    }
+    assert result["runs"][2]["dropped"] == "the loss was not finite at step 20"
+    about = {"paper": "nix2022", "stage": "teacher", "scale": "smoke", "data": "stand-in", "precision": "float32"}
+    about |= {"torch": torch.__version__, "dropped": {"s30/seed2": "the loss was not finite at step 20"}}
+    assert about.items() <= result["provenance"].items()
+    assert result["provenance"]["device"].startswith("CPU")
+    assert strictly("paper/results/smoke/nix2022/teacher.wall.json").keys() == {"wall_seconds"}
+    printed = capsys.readouterr().out
+    assert "nix2022/teacher: 3 runs, 3 metrics" in printed
+    assert printed.count("\n") == 1
+
+
+def test_runs_of_a_stage() -> None:
+    a_stage().write()
+    kept = strictly("data/runs/smoke/nix2022/teacher/runs.json")
+    assert kept["about"]["stage"] == "teacher"
+    assert [run["checkpoint"] for run in kept["runs"]] == ["checkpoints/s30-seed0.pt", "checkpoints/s30-seed1.pt", None]
+    assert kept["runs"][0]["history"] == {"loss.total": [[10, 1.5], [20, None]]}
+    assert record.load_state("smoke", "nix2022", "teacher", "s30/seed1")["w"].tolist() == [1, 1]
+    assert files(Path("data/runs/smoke/nix2022")) == [
+        "teacher/checkpoints/s30-seed0.pt",
+        "teacher/checkpoints/s30-seed1.pt",
+        "teacher/runs.json",
+    ]
+
+
+def test_notes_are_kept_where_there_are_any() -> None:
+    stage = a_stage()
+    stage.notes["winner"] = {"kd": ["lr=0.01"]}
+    assert strictly(stage.write())["notes"] == {"winner": {"kd": ["lr=0.01"]}}
+
+
+def test_the_same_results_are_the_same_bytes() -> None:
+    first = a_stage().write().read_bytes()
+    assert a_stage().write().read_bytes() == first
+
+
+def test_written_again_nothing_of_before_stays() -> None:
+    a_stage(runs=3).write()
+    a_stage(runs=1).write()
+    assert files(Path("data/runs")) == [
+        "smoke/nix2022/teacher/checkpoints/s30-seed0.pt",
+        "smoke/nix2022/teacher/runs.json",
+    ]
+    assert len(strictly("paper/results/smoke/nix2022/teacher.json")["runs"]) == 1
+
+
+def test_checkpoints_of_unfinished_training_go_with_the_results_and_no_sooner() -> None:
+    stage = a_stage()
+    record.save_tensors(stage.scratch / "0.pt", {"w": torch.zeros(1)})
+    with full_disk(), pytest.raises(OSError, match="No space"):
+        stage.write()
+    assert (stage.scratch / "0.pt").is_file()
+    stage.write()
+    assert not stage.scratch.exists()
+
+
+def test_other_settings_or_code_have_another_scratch_folder() -> None:
+    stages = [record.Stage(CFG, "nix2022", "teacher", source="x", fingerprint=mark) for mark in ("abc", "abd")]
+    assert stages[0].scratch != stages[1].scratch
+
+
+def test_a_full_disk_leaves_the_old_results() -> None:
+    path = a_stage().write()
+    before, stage = path.read_bytes(), a_stage()
+    stage.metric("fig2.teacher.new", [1.0])
+    with full_disk(), pytest.raises(OSError, match="No space"):
+        stage.write()
+    assert path.read_bytes() == before
+    assert record.load_state("smoke", "nix2022", "teacher", "s30/seed1")["w"].tolist() == [1, 1]
+
+
+def test_a_metric_is_recorded_once() -> None:
+    with pytest.raises(ValueError, match=r"fig2\.teacher\.s0_all.*twice"):
+        a_stage().metric("fig2.teacher.s0_all", [1.0])
+
+
+# ---- what is not there, or broken ------------------------------------------------------------------------------------
+
+
+def test_missing_results_and_weights_are_told_with_the_command() -> None:
+    for read in (
+        lambda: results.read_result("smoke", "nix2022", "teacher"),
+        lambda: record.load_state("smoke", "nix2022", "teacher", "s30/seed0"),
+    ):
+        with pytest.raises(UserError, match=r"teacher.* is missing; run `dvc repro` .*teacher of nix2022.*smoke"):
+            read()
+
+
+@pytest.mark.parametrize("how", ["cut", "text", "empty", "object"])
+def test_a_broken_checkpoint_is_told_with_what_to_delete(how: str) -> None:
+    a_stage().write()
+    path = Path("data/runs/smoke/nix2022/teacher/checkpoints/s30-seed0.pt")
+    if how == "object":
+        torch.save({"w": SimpleNamespace()}, path)  # a pickled object, which is never loaded
+    else:
+        path.write_bytes({"cut": path.read_bytes()[:200], "text": b"version https://git-lfs", "empty": b""}[how])
+    with pytest.raises(UserError, match=r"s30-seed0\.pt .*delete data/runs/smoke/nix2022/teacher and run `dvc repro`"):
+        record.load_state("smoke", "nix2022", "teacher", "s30/seed0")
+
+
+def test_broken_results_are_told_with_what_to_delete() -> None:
+    path = a_stage().write()
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(UserError, match=r"teacher\.json is not valid JSON; delete it and run `dvc repro`"):
+        results.read_result("smoke", "nix2022", "teacher")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told() -> None:
+    assert record.resolve_device("auto") == record.resolve_device("cpu") == torch.device("cpu")
+    with pytest.raises(UserError, match=r"params\.yaml: engine\.device is cuda.*auto or cpu"):
+        record.resolve_device("cuda")
