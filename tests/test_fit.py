@@ -504,39 +504,65 @@ def test_kill_9_at_a_random_moment(tmp_path: Path) -> None:
         same(again, expected)
 
 
-@dataclass(frozen=True)
-class Interrupting(Objective):
-    """Presses Ctrl-C once, when training has gone on for a while."""
+class Finger:
+    """Presses Ctrl-C, once."""
 
-    steps: ClassVar[list[float]] = []
-    pressed: ClassVar[list[float]] = []
-    finger: ClassVar[threading.Lock] = threading.Lock()
+    def __init__(self, at_once: bool) -> None:
+        self.at_once, self.lock, self.pressed_at = at_once, threading.Lock(), 0.0
+        self.steps: list[float] = []  # when each step of all programs was made
+        self.over = False  # lets no thread outlive the test
+
+    def press(self) -> None:
+        if self.lock.acquire(blocking=False):
+            self.pressed_at = time.monotonic()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Finger:  # the first thing that a program does in its thread
+        if self.at_once:
+            self.press()
+        return self
+
+
+@dataclass(frozen=True)
+class Interrupted(Objective):
+    """Goes on until Ctrl-C is pressed: when the first program is being made, or after a while."""
+
+    finger: Finger
 
     def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
-        self.steps.append(time.monotonic())
-        if self.steps[-1] - self.steps[0] > 0.2 and self.finger.acquire(blocking=False):
-            self.pressed.append(time.monotonic())
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        if self.finger.over:
+            raise RuntimeError("the test is over")
+        self.finger.steps.append(time.monotonic())
+        if self.finger.steps[-1] - self.finger.steps[0] > 0.2:
+            self.finger.press()
         return {"total": network().sum()}
 
 
+def in_time(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
 @pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("how", ["always", "never"])
-def test_ctrl_c_stops_every_thread_and_saves(
-    how: Literal["always", "never"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"steps": [], "pressed": [], "finger": threading.Lock()}.items():
-        monkeypatch.setattr(Interrupting, name, value)
-    part = {"y": torch.zeros(8)}
-    runs = [Run(f"seed{seed}", seed, Number(), Interrupting(), part, part, lr=0.1) for seed in range(4)]
-    with pytest.raises(KeyboardInterrupt):
-        fit(runs, recipe(steps=10**9, evaluate_every=10**9, stack=how), scratch=tmp_path)
-    assert time.monotonic() - Interrupting.pressed[0] < 2
-    assert not [thread.name for thread in threading.enumerate() if "Pool" in thread.name]  # nothing goes on behind
-    assert torch.get_num_threads() == 2
+def test_ctrl_c_stops_every_thread_and_saves(how: str, at_once: bool, tmp_path: Path) -> None:
+    part, finger = {"y": torch.zeros(8)}, Finger(at_once)
+    runs = [Run(f"seed{seed}", seed, Number(), Interrupted(finger), part, part, lr=0.1) for seed in range(4)]
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(runs, recipe(steps=10**9, evaluate_every=10**9, stack=how), scratch=tmp_path)
+        assert time.monotonic() - finger.pressed_at < 2
+        assert torch.get_num_threads() == 2
+        assert in_time(lambda: not any("Pool" in thread.name for thread in threading.enumerate()), 1)
+    finally:
+        finger.over = True
     saved = [torch.load(path, weights_only=True)["step"] for path in tmp_path.iterdir()]
-    assert len(saved) == (1 if how == "always" else 2)  # the two programs that had no thread yet never began
-    assert sum(saved) == len(Interrupting.steps)
+    assert sum(saved) == len(finger.steps)
+    if not at_once:
+        assert len(saved) == (1 if how == "always" else 2)  # the two programs that had no thread yet never began
 
 
 def test_nothing_is_printed_where_no_one_watches(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

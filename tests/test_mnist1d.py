@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ SETTINGS = {"max_translation": 1, "validation": 400, "shifts_per_signal": 1}
 MIRRORS = [Path(folder) / "mnist1d/mnist1d_data.pkl" for folder in os.environ.get(MIRROR, "").split(os.pathsep)]
 
 
+@cache
 def splits(limit: int, seed: int = 0, **changed: int) -> tuple[Signals, Signals, dict[str, Signals]]:
     return mnist1d.splits(limit, seed, **(SETTINGS | changed))
 
@@ -70,7 +72,7 @@ def test_generating_leaves_the_global_random_states_alone() -> None:
 
     before = states()
     mnist1d.generate.__wrapped__(1)  # past the cache
-    splits(30, shifts_per_signal=2)
+    splits.__wrapped__(30, shifts_per_signal=2)
     assert states() == before
 
 
@@ -120,7 +122,7 @@ def test_equal_ranges_are_one_draw() -> None:
 def test_a_seed_fixes_the_draw_and_another_seed_makes_another() -> None:
     pool, test = mnist1d.generate(1)
     for part in (0, 1):
-        assert torch.equal(splits(30)[part].x, splits(30)[part].x)
+        assert torch.equal(splits(30)[part].x, splits.__wrapped__(30)[part].x)
         assert not torch.equal(splits(30)[part].x, splits(30, seed=1)[part].x)
     k = [shifts_between(test, splits(30, seed)[2]["seen"]) for seed in (0, 1)]
     assert (k[0] == k[1]).float().mean() < 0.1
