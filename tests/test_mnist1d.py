@@ -70,6 +70,8 @@ def test_generating_leaves_the_global_random_states_alone() -> None:
     def states() -> list[str]:
         return [str(random.getstate()), str(np.random.get_state()[1].tolist()), str(torch.get_rng_state().tolist())]  # noqa: NPY002
 
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
     before = states()
     mnist1d.generate.__wrapped__(1)  # past the cache
     splits.__wrapped__(30, shifts_per_signal=2)
@@ -139,8 +141,8 @@ def test_training_and_validation_part_the_pool(held_out: int) -> None:
     assert (len(train.y), len(valid.y)) == (len(train.x), len(valid.x)) == (4000 - held_out, held_out)
     assert [len(tests[which].y) for which in ("seen", "unseen", "all")] == [1000] * 3
     assert rows(train).isdisjoint(rows(valid))
-    assert rows(train, valid) == rows(mnist1d.generate(1)[0])
     assert len(rows(train, valid)) == 4000
+    assert len(rows(train, valid) ^ rows(mnist1d.generate(1)[0])) == 0
 
 
 def test_the_limit_changes_the_shifts_and_nothing_else() -> None:

@@ -89,8 +89,8 @@ def sequences() -> list[list[float]]:
         [min(0.9, 0.1 + 0.01 * n) for n in range(80)],
         [0.5] * 80,
         [0.5 + 0.3 * noise.random() for _ in range(80)],
-        [0.9 * (1 - 0.00009) ** n for n in range(80)],
-        [0.9 * (1 - 0.00011) ** n for n in range(80)],
+        [0.5] + [0.5 * (1 - 0.00009)] * 79,
+        [0.5] + [0.5 * (1 - 0.00011)] * 79,
     ]
 
 

@@ -1,0 +1,1 @@
+"""Fast paths against the plain way, on a CPU: ``pytest benchmarks`` (`common.race`)."""
