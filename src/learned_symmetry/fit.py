@@ -109,8 +109,8 @@ def fit(
 
     with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty(), leave=False) as bar:
         pool = ThreadPoolExecutor(workers)
-        futures = [pool.submit(train, stack) for stack in stacks]
-        try:
+        try:  # from before the first thread starts: Ctrl-C may come at any moment
+            futures = [pool.submit(train, stack) for stack in stacks]
             ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
         finally:  # on Ctrl-C and after an error too: the other stacks stop at their next step
             stop.set()
