@@ -31,7 +31,7 @@ from learned_symmetry.transfer.orbit import LearnOrbit, Orbit
 from learned_symmetry.transfer.rdl import RDL
 
 ROOT = Path(__file__).parents[1]
-FLOAT32 = 2e-5  # of weights that start within ± 0.16, after 50 steps of Adam
+FLOAT32, FLOAT64 = 2e-5, 1e-10  # of weights that start within ± 0.5, after 50 steps of Adam
 ARCHITECTURE = Student("pooling").requires_grad_(False)
 Make = Callable[[int], Run]  # seed -> a fresh run
 
@@ -66,6 +66,14 @@ def _one_thread() -> Iterator[None]:
 def two_threads(_one_thread: None) -> None:
     """Two programs are trained at a time."""
     torch.set_num_threads(2)
+
+
+@pytest.fixture
+def in_float64() -> Iterator[None]:
+    """Where rounding shall decide nothing: in float32 it may switch a ReLU, and with it one unit's weights."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 # ---- the families: each run has its own seed, data, rate, weight decay and loss --------------------------------------
@@ -134,6 +142,12 @@ def same(a: Fitted, b: Fitted, tolerance: float = 0.0) -> None:
         assert a.progress == b.progress
 
 
+def share_off(a: Fitted, b: Fitted) -> float:
+    """The share of weights that differ by more than rounding in float32 explains."""
+    off = [((weight - b.state[name]).abs() > FLOAT32).flatten() for name, weight in a.state.items()]
+    return torch.cat(off).float().mean().item()
+
+
 # ---- a network of one number, whose whole training can be worked out by hand -----------------------------------------
 
 
@@ -171,19 +185,33 @@ STEP_BY_STEP = {"steps": 20, "batch": 2, "evaluate_every": 1, "plateau": Plateau
 # ---- stacked, looped, alone, by hand ---------------------------------------------------------------------------------
 
 
-@each_family
-def test_stacked_equals_looped(make: Make, tmp_path: Path) -> None:
+def stacked_and_looped(make: Make, tmp_path: Path) -> Iterator[tuple[Fitted, Fitted]]:
     stacked, looped = (
-        fit([make(seed) for seed in range(3)], recipe(stack=how), scratch=tmp_path / how) for how in ("always", "never")
+        fit([make(seed) for seed in range(2)], recipe(stack=how), scratch=tmp_path / how) for how in ("always", "never")
     )
-    assert [len(list((tmp_path / how).iterdir())) for how in ("always", "never")] == [1, 3]  # it was stacked
+    assert [len(list((tmp_path / how).iterdir())) for how in ("always", "never")] == [1, 2]  # it was stacked
     for a, b in zip(stacked, looped, strict=True):
-        same(a, b, FLOAT32)
         for name, weight in a.run.network.state_dict().items():
             assert (a.state[name] - weight).abs().max() > 100 * FLOAT32  # it was trained
-    assert len({float(next(iter(done.state.values())).sum()) for done in stacked}) == 3  # each run is another
+        yield a, b
 
 
+@each_family
+@pytest.mark.usefixtures("in_float64")
+def test_stacked_equals_looped(make: Make, tmp_path: Path) -> None:
+    for a, b in stacked_and_looped(make, tmp_path):
+        assert {weight.dtype for weight in a.state.values()} == {torch.float64}
+        same(a, b, FLOAT64)
+
+
+@each_family
+def test_stacked_equals_looped_in_float32(make: Make, tmp_path: Path) -> None:
+    for a, b in stacked_and_looped(make, tmp_path):
+        assert {weight.dtype for weight in a.state.values()} == {torch.float32}
+        assert share_off(a, b) < 0.01
+
+
+@pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("how", ["always", "never"])
 @pytest.mark.parametrize("make", [FAMILIES[name] for name in ("kd linear", "orbit model")], ids=["kd", "orbit model"])
 def test_a_result_does_not_depend_on_the_neighbours(make: Make, how: str, tmp_path: Path) -> None:
@@ -193,9 +221,10 @@ def test_a_result_does_not_depend_on_the_neighbours(make: Make, how: str, tmp_pa
         together = fit([make(seed) for seed in order], how_to, scratch=tmp_path / f"{order}")
         assert [done.run.seed for done in together] == order
         for done in together:
-            same(done, alone[done.run.seed], FLOAT32)
+            same(done, alone[done.run.seed], FLOAT64)
 
 
+@pytest.mark.usefixtures("in_float64")
 def test_networks_that_compute_different_things_are_not_stacked(tmp_path: Path) -> None:
     """The same tensors, and yet another function: with and without a ReLU before the head (D11)."""
 
@@ -205,9 +234,10 @@ def test_networks_that_compute_different_things_are_not_stacked(tmp_path: Path) 
 
     together = fit([make(False), make(True)], recipe(stack="always"), scratch=tmp_path / "both")
     for relu, done in enumerate(together):
-        same(done, fit([make(bool(relu))], recipe(), scratch=tmp_path / str(relu))[0], FLOAT32)
+        same(done, fit([make(bool(relu))], recipe(), scratch=tmp_path / str(relu))[0], FLOAT64)
 
 
+@pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("how", ["always", "never"])
 @pytest.mark.parametrize("network", [Teacher, lambda: Student("linear")], ids=["teacher", "student"])
 def test_training_is_adam_on_batches_in_order(network: Callable[[], nn.Module], how: str, tmp_path: Path) -> None:
@@ -232,7 +262,7 @@ def test_training_is_adam_on_batches_in_order(network: Callable[[], nn.Module], 
             adam.step()
         assert {32, 6, 12} < sizes  # steps 0 and 1, 2, and 4
         for name, weight in model.state_dict().items():
-            torch.testing.assert_close(done.state[name], weight, rtol=0, atol=FLOAT32)
+            torch.testing.assert_close(done.state[name], weight, rtol=0, atol=FLOAT64)
 
 
 def test_auto_stacks_small_dense_networks_and_loops_over_the_others(tmp_path: Path) -> None:
@@ -332,7 +362,7 @@ def test_the_last_step_is_judged_too(tmp_path: Path) -> None:
 
 
 def bad_rate(seed: int) -> Run:
-    return replace(taught_by_kd(seed), name="bad", lr=1e30)
+    return replace(taught_by_kd(seed), name="bad", lr=1e300)
 
 
 def bad_data(seed: int) -> Run:
@@ -342,7 +372,7 @@ def bad_data(seed: int) -> Run:
     return replace(run, name="bad", train=run.train | {"x": x})
 
 
-@pytest.mark.usefixtures("two_threads")
+@pytest.mark.usefixtures("two_threads", "in_float64")
 @pytest.mark.parametrize("bad", [bad_rate, bad_data])
 @pytest.mark.parametrize("how", ["always", "never"])
 def test_a_run_whose_loss_is_not_finite_is_dropped_and_the_others_go_on(
@@ -352,7 +382,7 @@ def test_a_run_whose_loss_is_not_finite_is_dropped_and_the_others_go_on(
     good = fit([taught_by_kd(0), taught_by_kd(2)], how_to, scratch=tmp_path / "good")
     first, dropped, last = fit([taught_by_kd(0), bad(1), taught_by_kd(2)], how_to, scratch=tmp_path / "all")
     for done, expected in ((first, good[0]), (last, good[1])):
-        same(done, expected, FLOAT32)
+        same(done, expected, FLOAT64)
         assert done.dropped is None
     assert dropped.steps == 10
     assert "not finite" in dropped.dropped
