@@ -1,17 +1,19 @@
 """What the benchmarks share: the race of two forms, the experiment with untrained teachers, a step of the engine.
 
 A form is a function without arguments that returns its results by name. Forms that are compared run one after the other
-in each round, in one process, so that what else the machine does falls on both.
+in each round, so that what else the machine does falls on both, but each in a process of its own: how fast a step is
+depends on how the C allocator is set and on what was allocated before, and the plain way has nobody who sets it.
 """
 
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
@@ -22,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from learned_symmetry import config, models, transfer
-from learned_symmetry.fit import Recipe, Run, _Stack
+from learned_symmetry.fit import Recipe, Run, _keep_freed_memory, _Stack
 from learned_symmetry.models import mnist1d as networks
 from learned_symmetry.objective import CrossEntropy
 from learned_symmetry.plateau import PlateauRule
@@ -71,38 +73,69 @@ def race(
     rounds: int = 9,
     clock: Clock = time.process_time,
     error: float | None = None,
+    isolated: bool = True,
 ) -> Race:
     """Time `form`, in each round right after its rivals, which must return what it returns.
 
     The ratio to a rival is the median over rounds of the ratio of the two times. Forms that change their weights are
     compared by the caller, who gives the `error`.
     """
-    result, others = form(), [rival() for rival in rivals.values()]  # warms up, too
+    runners = {name: runner(made, isolated) for name, made in {"": form, **rivals}.items()}
+    result, *others = [send(None) for send in runners.values()]  # warms up, too
     if error is None:
         error = max((difference(result, other) for other in others), default=None)
-    ours: list[float] = []
-    theirs: dict[str, list[float]] = {name: [] for name in rivals}
+    times: dict[str, list[float]] = {name: [] for name in runners}
 
-    def timed(form: Form, times: list[float]) -> None:
-        start = clock()
-        form()
-        times.append(clock() - start)
+    def time_rivals() -> None:
+        for name in rivals:
+            times[name].append(runners[name](clock))
 
-    def rivals_first() -> None:
-        for name, rival in rivals.items():
-            timed(rival, theirs[name])
-
-    benchmark.pedantic(lambda: timed(form, ours), setup=rivals_first, rounds=rounds)
-    ratios = [statistics.median(b / a for a, b in zip(ours, times, strict=True)) for times in theirs.values()]
+    benchmark.pedantic(lambda: times[""].append(runners[""](clock)), setup=time_rivals, rounds=rounds)
+    ours, theirs = times.pop(""), times
+    ratios = [statistics.median(b / a for a, b in zip(ours, rival, strict=True)) for rival in theirs.values()]
     found = Race(
         ms=1e3 * statistics.median(ours),
-        rivals_ms={name: 1e3 * statistics.median(times) for name, times in theirs.items()},
+        rivals_ms={name: 1e3 * statistics.median(rival) for name, rival in theirs.items()},
         ratio=min(ratios, default=None),
         at_least=at_least if benchmark.enabled else None,  # one round says nothing
         error=error,
     )
     benchmark.extra_info.update(vars(found))
     return found
+
+
+def runner(form: Form, isolated: bool) -> Callable[[Clock | None], Any]:
+    """``run(None)`` is what the form returns, ``run(clock)`` the seconds that it takes, here or in a forked process."""
+
+    def run(clock: Clock | None) -> Any:
+        if clock is None:
+            return form()
+        start = clock()
+        form()
+        return clock() - start
+
+    if not isolated:
+        return run
+    here, there = multiprocessing.Pipe()
+
+    def serve() -> None:
+        while True:
+            try:
+                asked = there.recv()
+            except EOFError:
+                return
+            answer = run(asked)
+            there.send({name: t.detach().numpy() for name, t in answer.items()} if asked is None else answer)
+
+    multiprocessing.get_context("fork").Process(target=serve, daemon=True).start()
+    there.close()
+
+    def ask(clock: Clock | None) -> Any:
+        here.send(clock)
+        answer = here.recv()
+        return {name: torch.from_numpy(t) for name, t in answer.items()} if clock is None else answer
+
+    return ask
 
 
 def difference(result: Result, reference: Result) -> float:
@@ -180,13 +213,6 @@ def orbit_runs(count: int) -> list[Run]:
     ]
 
 
-def with_teacher(run: Run, teacher: nn.Module) -> Run:
-    """An orbit model's run whose frozen teacher is computed as the module `teacher`."""
-    weights = {f"weights.{name}": weight.detach() for name, weight in teacher.state_dict().items()}
-    objective = replace(run.objective, teacher=teacher.requires_grad_(False))
-    return replace(run, objective=objective, constants=weights)
-
-
 # ---- the engine ----------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +237,7 @@ class EngineStep:
         self.stack = _Stack(list(runs), recipe(batch), CPU, Path("not written"))
 
     def __call__(self) -> Result:
+        _keep_freed_memory()  # as `fit` does
         stack = self.stack
         losses = stack._map("losses", stack._batch())["total"]
         losses.sum().backward()
@@ -222,6 +249,7 @@ class EngineStep:
 
     def train(self) -> Result:
         """A form, too: the step with its update, of which nothing is returned."""
+        _keep_freed_memory()
         self.stack._minimise(self.stack._map("losses", self.stack._batch())["total"])
         return {}
 

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from benchmarks import common
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-
-
-@pytest.fixture(scope="session", autouse=True)
-def settled_memory() -> None:
-    """Let the C allocator keep what is freed, for all forms alike.
-
-    By default glibc gives large blocks back and each step faults them in again, more or less often according to what
-    ran before in the process: a plain KD step takes 30 ms in a fresh process and 24 ms after a larger benchmark.
-    """
-    with contextlib.suppress(AttributeError, OSError):  # no glibc
-        for parameter, value in ((M_MMAP_THRESHOLD, 2**30), (M_TRIM_THRESHOLD, 2**31 - 1)):
-            ctypes.CDLL(None).mallopt(parameter, value)
 
 
 @pytest.fixture(autouse=True)

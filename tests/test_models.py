@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from learned_symmetry.groups import Shifts
 from learned_symmetry.models import Network, cached_features, features, parameter_count, seeded
-from learned_symmetry.models.mnist1d import LAYERS, OrbitKernels, Student, Teacher, as_student
+from learned_symmetry.models.mnist1d import LAYERS, OrbitKernels, Student, Teacher
 from learned_symmetry.rng import generator
+from tests.networks import as_student
 
 SHIFTS = Shifts(40)
 EXACT = 1e-12  # float64

@@ -16,7 +16,7 @@ from learned_symmetry import transfer
 from learned_symmetry.errors import UserError
 from learned_symmetry.groups import Shifts
 from learned_symmetry.models import Network, features, seeded
-from learned_symmetry.models.mnist1d import LAYERS, OrbitKernels, Student, Teacher, as_student
+from learned_symmetry.models.mnist1d import LAYERS, OrbitKernels, Student, Teacher
 from learned_symmetry.objective import CrossEntropy, Transfer
 from learned_symmetry.rng import generator
 from learned_symmetry.transfer.attention import Attention
@@ -26,6 +26,7 @@ from learned_symmetry.transfer.kd import KD
 from learned_symmetry.transfer.none import NoTransfer
 from learned_symmetry.transfer.orbit import LearnOrbit, Orbit, act, spectrum
 from learned_symmetry.transfer.rdl import RDL, gram_gap, similarity
+from tests.networks import as_student
 
 ALL = (*LAYERS, "logits")
 HYPER = {"kd": {"temperature": 4.0}, "dm": {"temperature": 3.0}, "attention": {"exponent": 2.0}}  # beside gamma
@@ -350,7 +351,7 @@ def shift_kernels() -> OrbitKernels:
 
 def stage1_batch(teacher: Teacher, x: Tensor, g: Tensor, h: Tensor) -> dict[str, Tensor]:
     cached = {f"teacher.{layer}": z.detach() for layer, z in features(teacher, x, LAYERS).items()}
-    weights = {f"weights.{name}": w for name, w in as_student(teacher).double().state_dict().items()}
+    weights = {f"weights.{name}": w for name, w in teacher.state_dict().items()}
     return {"x": x, "y": torch.zeros(len(x)).long(), "g": g, "h": h} | cached | weights
 
 
@@ -375,7 +376,7 @@ def test_learning_orbit_against_a_loop_over_examples(first_layer_transform: bool
     model = build(lambda: OrbitKernels(first_layer_transform), 1)
     g, h = torch.tensor([0, 1, 20, 39]), torch.tensor([3, 0, 21, 0])
     batch = stage1_batch(teacher, randn(4, 1, 40), g, h)
-    objective = LearnOrbit(Student("pooling"), "inputs", equiv=0.1, inv=10.0, group=2.0)
+    objective = LearnOrbit(Teacher(), "inputs", equiv=0.1, inv=10.0, group=2.0)
     found, expected = objective.losses(as_network(model), batch), looped_stage1(model, teacher, batch)
     for name, value in expected.items():
         assert found[name].item() == pytest.approx(value.item(), rel=1e-9), name
@@ -390,7 +391,7 @@ def test_the_group_term_between_kernels(randn: Randn) -> None:
     """Eq. 3: the mean over all pairs g < h of |cos(K_g, K_h)|, whatever was drawn."""
     teacher, model = build(Teacher).requires_grad_(False), build(OrbitKernels, 1)
     batch = stage1_batch(teacher, randn(3, 1, 40), torch.tensor([0, 1, 2]), torch.tensor([1, 2, 3]))
-    found = LearnOrbit(Student("pooling"), "kernels", 1.0, 1.0, 1.0).losses(as_network(model), batch)
+    found = LearnOrbit(Teacher(), "kernels", 1.0, 1.0, 1.0).losses(as_network(model), batch)
     bank = model.kernels.detach().numpy()
     pairs = [(g, h) for h in range(40) for g in range(h)]
     cosine = [abs(bank[g] @ bank[h]) / np.sqrt((bank[g] @ bank[g]) * (bank[h] @ bank[h])) for g, h in pairs]
@@ -401,7 +402,7 @@ def test_the_group_term_between_kernels(randn: Randn) -> None:
 def test_true_shift_kernels_leave_nothing_to_learn(group_term: str, randn: Randn) -> None:
     teacher, g = build(Teacher).requires_grad_(False), torch.arange(40)
     batch = stage1_batch(teacher, randn(40, 1, 40), g, (g + 7) % 40)
-    objective = LearnOrbit(Student("pooling"), group_term, 1.0, 1.0, 1.0)
+    objective = LearnOrbit(Teacher(), group_term, 1.0, 1.0, 1.0)
     found = objective.losses(as_network(shift_kernels()), batch)
     assert found["equiv"].item() == pytest.approx(0, abs=1e-24)
     assert found["inv"].item() == pytest.approx(0, abs=1e-24)
@@ -422,7 +423,7 @@ def test_shift_kernels_shift(randn: Randn) -> None:
 
 
 def test_elements_are_drawn_uniformly_and_never_twice_the_same() -> None:
-    drawn = LearnOrbit(Student("pooling"), "inputs", 1.0, 1.0, 1.0).draw(generator(0, "draws"), 8000)
+    drawn = LearnOrbit(Teacher(), "inputs", 1.0, 1.0, 1.0).draw(generator(0, "draws"), 8000)
     assert (drawn["g"] != drawn["h"]).all()
     ahead = (drawn["h"] - drawn["g"]) % 40
     for values, size in ((drawn["g"], 40), (drawn["h"], 40), (ahead - 1, 39)):

@@ -19,7 +19,7 @@ from learned_symmetry.transfer.orbit import LearnOrbit
 def orbit_run(experiment: Experiment, name: str, shift: int, seed: int, weights: Any, lr: float) -> Run:
     """Stage 1: fit kernels to the teacher of that shift limit and seed; `weights` of the terms equiv, inv, group."""
     orbit, signals = experiment.cfg.orbit, experiment.signals(shift, seed)
-    teacher = networks.as_student(experiment.teacher(experiment.teacher_name(shift, seed)))
+    teacher = experiment.teacher(experiment.teacher_name(shift, seed))
     kernels = generator(seed, "orbit kernels")
     return Run(
         name=name,
@@ -45,4 +45,4 @@ def representation(experiment: Experiment, state: dict[str, Tensor]) -> dict[str
 @cache
 def _architecture() -> nn.Module:
     """One teacher module for all runs; its weights come with the batch, so that the runs can be stacked."""
-    return networks.Student("pooling").requires_grad_(False).eval()
+    return networks.Teacher().requires_grad_(False).eval()

@@ -52,23 +52,6 @@ class Student(nn.Module):
         return self.head(h.relu() if self.relu_before_head else h)
 
 
-def as_student(teacher: Teacher) -> Student:
-    """The teacher as what it is, a fully connected network with shared weights: the same function and layers.
-
-    A convolution of these sizes is memory traffic; as a matrix product it is faster, and stacks without copies.
-    """
-    student = Student("pooling")
-    with torch.no_grad():
-        for name in LAYERS:
-            weight = getattr(teacher, name).weight  # (out, in, 5)
-            matrix = weight.new_zeros(*weight.shape[:2], LENGTH, LENGTH)  # (out, in, to position, from position)
-            to = torch.arange(LENGTH)
-            for tap in range(weight.shape[-1]):
-                matrix[:, :, to, (to + tap - weight.shape[-1] // 2) % LENGTH] = weight[:, :, tap, None]
-            getattr(student, name).weight.copy_(matrix.transpose(1, 2).flatten(2).flatten(0, 1))
-    return student
-
-
 class OrbitKernels(nn.Module):
     """A learned representation of the group on every layer: one kernel a group element, acting by correlation.
 

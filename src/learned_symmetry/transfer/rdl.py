@@ -28,6 +28,13 @@ def similarity(activation: Tensor) -> Tensor:
     return rows @ rows.mT
 
 
+def gram(rows: Tensor) -> Tensor:
+    """Z'Z (d, d) of Z (n, d) by halves of its columns: the product's lower left is its upper right, turned over."""
+    a, b = rows.tensor_split(2, dim=1)
+    across = a.mT @ b
+    return torch.cat([torch.cat([a.mT @ a, across], 1), torch.cat([across.mT, b.mT @ b], 1)])
+
+
 class _GramGap(torch.autograd.Function):
     """||ZZ' - RR'||_F^2 / n^2 for Z (n, d) and fixed R (n, e), without an n x n matrix where n > d.
 
@@ -39,8 +46,8 @@ class _GramGap(torch.autograd.Function):
 
     @staticmethod
     def forward(z: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        zz, rz = z.mT @ z, r.mT @ z  # (d, d), (e, d)
-        gap = zz.square().sum() - 2 * rz.square().sum() + (r.mT @ r).square().sum()
+        zz, rz = gram(z), r.mT @ z  # (d, d), (e, d)
+        gap = zz.square().sum() - 2 * rz.square().sum() + gram(r).square().sum()
         return gap / z.shape[0] ** 2, zz, rz
 
     @staticmethod
