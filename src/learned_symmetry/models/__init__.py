@@ -22,10 +22,36 @@ class Network:
         return functional_call(self.module, dict(self.weights), inputs)
 
 
-def features(network: nn.Module | Network, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """Outputs of the named submodules for inputs x, and always ``"logits"``, the network's own output.
+class Dropout(nn.Module):
+    """Scales the units that the mask `keep` (b, *shape) keeps and zeroes the others; without a mask it does nothing.
 
-    Raises AttributeError for a layer that is not there.
+    A mask comes from outside, with the weights (`masks`), so that what a run drops depends on its seed and its step
+    alone, stacked or not.
+    """
+
+    def __init__(self, p: float, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.p, self.shape = p, shape
+        self.register_buffer("keep", torch.ones(()), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.keep if self.keep.dim() else x
+
+
+def masks(module: nn.Module, rows: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """A fresh mask (rows, *shape) for each `Dropout` in `module`, to go with its weights."""
+    return {
+        f"{name}.keep": torch.empty(rows, *part.shape).bernoulli_(1 - part.p, generator=generator) / (1 - part.p)
+        for name, part in module.named_modules()
+        if isinstance(part, Dropout) and part.p > 0
+    }
+
+
+def features(network: nn.Module | Network, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    """Outputs of the named layers for inputs x, and always ``"logits"``, the network's own output.
+
+    A layer is a submodule, or a name that the network's ``hooks`` give to one deep inside. Raises AttributeError for a
+    layer that is not there.
     """
     module = network.module if isinstance(network, Network) else network
     seen: dict[str, Tensor] = {}
@@ -36,7 +62,12 @@ def features(network: nn.Module | Network, x: Tensor, layers: Sequence[str]) -> 
 
         return hook
 
-    handles = [module.get_submodule(name).register_forward_hook(keep(name)) for name in layers if name != "logits"]
+    hooks = getattr(module, "hooks", {})
+    handles = [
+        module.get_submodule(hooks.get(name, name)).register_forward_hook(keep(name))
+        for name in layers
+        if name != "logits"
+    ]
     try:
         seen["logits"] = network(x)
     finally:
