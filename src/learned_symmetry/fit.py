@@ -24,13 +24,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from learned_symmetry.models import Network
+from learned_symmetry.models import Dropout, Network, masks
 from learned_symmetry.objective import Objective
 from learned_symmetry.plateau import PlateauRule, Progress
 from learned_symmetry.record import save_tensors
 from learned_symmetry.rng import generator
 
 M_KEEP = {-3: 1 << 25, -1: 1 << 30, -2: 1 << 26, -8: 1}  # malloc.h: mmap threshold, trim threshold, top pad, arenas
+VALIDATED = 1000  # examples at once
 SPLIT_ABOVE = 5e8  # FLOPs a step: below it Python is the cost, and two threads wait for each other
 
 
@@ -51,7 +52,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How all runs of one call are trained: Adam with L2 weight decay, batches in order or shuffled each epoch."""
+    """How all runs of one call are trained: Adam with L2 weight decay, batches in order or shuffled each epoch.
+
+    With `warmup` the learning rate before evaluation e (from 1) is min(1, (e + 1) / warmup) of the run's (nix2022 D25).
+    """
 
     steps: int
     batch: int
@@ -60,6 +64,7 @@ class Recipe:
     betas: tuple[float, float]
     eps: float
     order: Literal["sequential", "shuffled"]
+    warmup: int = 0  # evaluations
     stack: Literal["auto", "always", "never"] = "auto"
     checkpoint_seconds: float = 10.0
 
@@ -139,7 +144,8 @@ def _stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: in
     """Runs that can be one program, together where that is faster; heavy ones in no fewer stacks than cores."""
     groups: dict[Any, list[Run]] = {}
     for number, run in enumerate(runs):
-        together = recipe.stack == "always" or (recipe.stack == "auto" and _stacking_pays(run, device))
+        wanted = recipe.stack == "always" or (recipe.stack == "auto" and _stacking_pays(run, device))
+        together = wanted and not _buffers(run.network)  # running statistics are no function's output
         groups.setdefault(_shape(run) if together else number, []).append(run)
     stacks = []
     for group in groups.values():
@@ -159,6 +165,12 @@ def _stacking_pays(run: Run, device: torch.device) -> bool:
     parts = [run.network, *(value for value in vars(run.objective).values() if isinstance(value, nn.Module))]
     convolves = any(isinstance(m, nn.modules.conv._ConvNd) for part in parts for m in part.modules())
     return device.type == "cuda" or not convolves
+
+
+def _buffers(module: nn.Module) -> dict[str, Tensor]:
+    """What a state holds beside parameters, such as the running statistics of a batch norm."""
+    parameters = dict(module.named_parameters())
+    return {name: tensor for name, tensor in module.state_dict().items() if name not in parameters}
 
 
 def _shape(run: Run) -> Any:
@@ -215,6 +227,8 @@ class _Stack:
         self.module = copy.deepcopy(runs[0].network).to(device)
         self.objective = copy.deepcopy(runs[0].objective)
         self.length = len(runs[0].train["y"])
+        self.buffers = _buffers(self.module)  # of the one run that has any; they change in place
+        self.drops = any(isinstance(part, Dropout) for part in self.module.modules())
         pools = [{k: _Pool([getattr(r, kind)[k] for r in runs], device) for k in getattr(runs[0], kind)}
                  for kind in ("train", "valid", "constants")]  # fmt: skip
         self.train_pool, self.valid_pool, self.constant_pool = pools
@@ -247,7 +261,7 @@ class _Stack:
         groups = [
             {
                 "params": [leaf.detach()[place].requires_grad_() for leaf in self.leaves],
-                "lr": self.progress[number].lr,
+                "lr": self._rate(number),
                 "weight_decay": self.runs[number].weight_decay,
             }
             for place, number in enumerate(self.active)
@@ -285,16 +299,34 @@ class _Stack:
         for leaf in self.leaves:
             leaf.grad = None
 
+    def _rate(self, number: int) -> float:
+        """The learning rate of a run until the next evaluation."""
+        period = self.step // self.recipe.evaluate_every + 1
+        return self.progress[number].lr * min(1.0, (period + 1) / max(self.recipe.warmup, 1))
+
+    def _state(self, place: int) -> dict[str, Tensor]:
+        return _copy({name: w[place] for name, w in self.weights.items()} | self.buffers)
+
+    @torch.no_grad()
+    def _restore(self, place: int, state: dict[str, Tensor]) -> None:
+        for name, weights in self.weights.items():
+            weights[place].copy_(state[name])
+        for name, buffer in self.buffers.items():
+            buffer.copy_(state[name])
+
     # ---- one program for all runs ----------------------------------------------------------------------------------
 
     def _map(self, what: Literal["losses", "score"], batch: dict[str, Tensor]) -> Any:
         """``objective.losses`` or ``.score`` for every active run: values with a leading run axis."""
+        training = what == "losses"
+        self.module.train(training)
 
         def program(weights: dict[str, Tensor], numbers: dict[str, Tensor], batch: dict[str, Tensor]) -> Any:
             objective = replace(self.objective, **numbers)
             return getattr(objective, what)(Network(self.module, weights), batch)
 
-        arguments = (self.weights, self.numbers_now, batch | self.constants_now)
+        weights = self.weights | (self._masks(len(batch["y"][0])) if training and self.drops else {})
+        arguments = (weights, self.numbers_now, batch | self.constants_now)
         if len(self.active) > 1:
             return torch.vmap(program, randomness="error")(*arguments)
         value = program(*({name: t[0] for name, t in argument.items()} for argument in arguments))
@@ -303,7 +335,7 @@ class _Stack:
     def _batch(self) -> dict[str, Tensor]:
         index = torch.stack([self._rows(self.runs[number].seed) for number in self.active]).to(self.device)
         batch = {name: pool.rows(self._index(), index) for name, pool in self.train_pool.items()}
-        return batch | self._draws("train", index.shape[1])
+        return batch | self._draws(index.shape[1], "train", self.step)
 
     def _rows(self, seed: int) -> Tensor:
         """Which examples this step sees: in order, cyclic, cut at the end of the set (nix2022 D6), or shuffled."""
@@ -315,12 +347,20 @@ class _Stack:
         order = torch.randperm(length, generator=generator(seed, "order", epoch))
         return order[place * batch : (place + 1) * batch]
 
-    def _draws(self, split: str, size: int) -> dict[str, Tensor]:
+    def _draws(self, size: int, *purpose: str | int) -> dict[str, Tensor]:
         draws = [
-            self.objective.draw(generator(self.runs[number].seed, "draws", split, self.step), size)
-            for number in self.active
+            self.objective.draw(generator(self.runs[number].seed, "draws", *purpose), size) for number in self.active
         ]
         return {name: torch.stack([draw[name] for draw in draws]).to(self.device) for name in draws[0]}
+
+    def _masks(self, size: int) -> dict[str, Tensor]:
+        """What each run drops in this step."""
+        rows = size * self.objective.passes
+        drawn = [
+            masks(self.module, rows, generator(self.runs[number].seed, "dropout", self.step, device=self.device))
+            for number in self.active
+        ]
+        return {name: torch.stack([mask[name] for mask in drawn]) for name in drawn[0]}
 
     # ---- the loop --------------------------------------------------------------------------------------------------
 
@@ -344,24 +384,25 @@ class _Stack:
     @torch.no_grad()
     def _evaluate(self, losses: dict[str, Tensor], bar: tqdm[Any]) -> None:
         """Validate, move each run along its schedule, and let the runs that ended leave the stack."""
-        everything = torch.arange(len(self.runs[0].valid["y"]), device=self.device).expand(len(self.active), -1)
-        batch = {name: pool.rows(self._index(), everything) for name, pool in self.valid_pool.items()}
-        values = self._map("score", batch | self._draws("validation", everything.shape[1])).tolist()
+        values = self._validate()
         parts = {name: value.tolist() for name, value in losses.items()}
         stays = []
         for place, number in enumerate(self.active):
             progress, seen = self.progress[number], {f"loss.{name}": part[place] for name, part in parts.items()}
+            plateaus = progress.plateaus
             if not all(map(_finite, [values[place], *seen.values()])):
                 progress.ended = f"the loss was not finite at step {self.step}"
             elif progress.see(values[place], self.step, self.objective.selects, self.recipe.plateau):
-                self.best[number] = _copy({name: w[place] for name, w in self.weights.items()})
+                self.best[number] = self._state(place)
+            if self.recipe.plateau.restore and progress.plateaus > plateaus:
+                self._restore(place, self.best[number])
             if progress.ended is None and self.step >= self.recipe.steps:
                 progress.ended = "steps"
             for name, value in (
                 seen | {f"validation.{self.objective.selects}": values[place], "lr": progress.lr}
             ).items():
                 self.history[number].setdefault(name, []).append((self.step, value))
-            self.adam.param_groups[place]["lr"] = progress.lr
+            self.adam.param_groups[place]["lr"] = self._rate(number)
             if progress.ended is None:
                 stays.append(place)
             else:
@@ -372,6 +413,16 @@ class _Stack:
             weights, states = {n: w.detach()[stays] for n, w in self.weights.items()}, self._adam_states()
             self.active = [self.active[place] for place in stays]
             self._stack(weights, {number: states[number] for number in self.active})
+
+    def _validate(self) -> list[float]:
+        """Each active run's score on its validation set, chunk by chunk."""
+        size, total = len(self.runs[0].valid["y"]), torch.zeros(len(self.active), device=self.device)
+        for chunk, rows in enumerate(torch.arange(size, device=self.device).split(VALIDATED)):
+            index = rows.expand(len(self.active), -1)
+            batch = {name: pool.rows(self._index(), index) for name, pool in self.valid_pool.items()}
+            draws = self._draws(len(rows), "validation", self.step, *([chunk] if chunk else []))
+            total = total + self._map("score", batch | draws) * (len(rows) / size)
+        return total.tolist()
 
     def _fitted(self, number: int) -> Fitted:
         state = {name: w.cpu() for name, w in self.best[number].items()}
@@ -386,6 +437,7 @@ class _Stack:
                 "step": self.step,
                 "active": self.active,
                 "weights": {name: w.detach() for name, w in self.weights.items()},
+                "buffers": self.buffers,
                 "adam": self._adam_states() if self.active else {},
                 "best": self.best,
                 "progress": [progress.as_dict() for progress in self.progress],
@@ -401,6 +453,8 @@ class _Stack:
         self.step, self.active, self.best = kept["step"], kept["active"], kept["best"]
         self.progress = [Progress(**progress) for progress in kept["progress"]]
         self.history, self.ended_at = kept["history"], kept["ended_at"]
+        for name, buffer in self.buffers.items():
+            buffer.copy_(kept["buffers"][name])
         self._stack(kept["weights"], kept["adam"])
 
 

@@ -23,6 +23,7 @@ class Objective:
     """
 
     selects: ClassVar[Literal["accuracy", "loss"]] = "accuracy"  # what the validation set is scored by
+    passes: ClassVar[int] = 1  # how often ``losses`` sends each example through the network, in one call of it
 
     def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
         """Random numbers for a batch of `size` examples; they arrive in the batch under their names."""
@@ -33,7 +34,7 @@ class Objective:
         raise NotImplementedError
 
     def score(self, network: Network, batch: Batch) -> Tensor:
-        """Of a validation batch: the share of right answers (to maximise), or the total loss (to minimise)."""
+        """Of a validation batch, a mean: the share of right answers (to maximise), or the total loss (to minimise)."""
         if self.selects == "loss":
             return self.losses(network, batch)["total"]
         return (network(batch["x"]).argmax(-1) == batch["y"]).float().mean()

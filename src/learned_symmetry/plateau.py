@@ -13,12 +13,15 @@ class PlateauRule:
 
     ``rule="code"`` is what the authors' code does: the rate follows a scheduler that waits for the score to *fall*, so
     an accuracy that rises lowers the rate about every `patience` + 1 evaluations. Ends of runs are the same.
+    The rate never falls below `floor`. With `restore` a plateau also brings the best weights back (nix2022 D25).
     """
 
     patience: int
     decay: float
     plateaus: int
     rule: Literal["paper", "code"] = "paper"
+    floor: float = 0.0
+    restore: bool = False
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Progress:
             if self.plateaus > rule.plateaus:
                 self.ended = "plateaus"
             elif rule.rule == "paper":
-                self.lr *= rule.decay
+                self.lr = max(self.lr * rule.decay, rule.floor)
         return improved
 
     def _follow_the_code(self, value: float, rule: PlateauRule) -> None:

@@ -18,9 +18,9 @@ def stream(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """A CPU generator for one purpose, for example ``generator(0, "shifts", "test")``."""
-    return torch.Generator().manual_seed(stream(seed, *purpose))
+def generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator for one purpose, for example ``generator(0, "shifts", "test")``; other devices draw other numbers."""
+    return torch.Generator(device).manual_seed(stream(seed, *purpose))
 
 
 def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:

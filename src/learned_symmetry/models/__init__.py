@@ -41,7 +41,10 @@ class Dropout(nn.Module):
 def masks(module: nn.Module, rows: int, generator: torch.Generator) -> dict[str, Tensor]:
     """A fresh mask (rows, *shape) for each `Dropout` in `module`, to go with its weights."""
     return {
-        f"{name}.keep": torch.empty(rows, *part.shape).bernoulli_(1 - part.p, generator=generator) / (1 - part.p)
+        f"{name}.keep": torch.empty(rows, *part.shape, device=generator.device).bernoulli_(
+            1 - part.p, generator=generator
+        )
+        / (1 - part.p)
         for name, part in module.named_modules()
         if isinstance(part, Dropout) and part.p > 0
     }
