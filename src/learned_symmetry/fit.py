@@ -27,7 +27,7 @@ from tqdm import tqdm
 from learned_symmetry.models import Dropout, Network, masks
 from learned_symmetry.objective import Objective
 from learned_symmetry.plateau import PlateauRule, Progress
-from learned_symmetry.record import save_tensors
+from learned_symmetry.record import RunRecord, save_tensors
 from learned_symmetry.rng import generator
 
 M_KEEP = {-3: 1 << 25, -1: 1 << 30, -2: 1 << 26, -8: 1}  # malloc.h: mmap threshold, trim threshold, top pad, arenas
@@ -88,6 +88,21 @@ class Fitted:
         """The run's network with its best weights, ready to evaluate."""
         self.run.network.load_state_dict(self.state)
         return self.run.network.eval()
+
+    def record(self, metrics: dict[str, float], **about: Any) -> RunRecord:
+        """The run as it is kept: its numbers, its settings and those in `about`, and its final `metrics`."""
+        numbers = {k: v for k, v in vars(self.run.objective).items() if isinstance(v, (int, float, str))}
+        training = {"lr": self.run.lr, "weight_decay": self.run.weight_decay}
+        best = {f"best_{self.run.objective.selects}": abs(self.progress.best), "best_step": self.progress.best_step}
+        return RunRecord(
+            name=self.run.name,
+            seed=self.run.seed,
+            params={"objective": type(self.run.objective).__name__, **numbers, **training, **about},
+            metrics=best | {"steps": self.steps, **metrics},
+            history=self.history,
+            state=self.state,
+            dropped=self.dropped,
+        )
 
 
 def fit(
@@ -294,7 +309,7 @@ class _Stack:
         losses.sum().backward()
         for place, group in enumerate(self.adam.param_groups):
             for parameter, leaf in zip(group["params"], self.leaves, strict=True):
-                parameter.grad = leaf.grad[place]
+                parameter.grad = None if leaf.grad is None else leaf.grad[place]  # None: the loss does not use it
         self.adam.step()
         for leaf in self.leaves:
             leaf.grad = None

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -85,8 +84,11 @@ class Experiment:
         signals = self.signals(shift, seed)
         train = signals.part("train")
         if objective.layers:
-            cached = self.teacher_features(shift, seed, "train")
-            train |= {f"teacher.{layer}": cached[f"teacher.{layer}"] for layer in objective.layers}
+            cached, names = (
+                self.teacher_features(shift, seed, "train"),
+                [f"teacher.{name}" for name in objective.layers],
+            )
+            train |= {name: objective.digest(cached[name]) for name in names}
         return Run(
             name=name,
             seed=seed,
@@ -124,22 +126,6 @@ class Experiment:
         return fit(runs, recipe, scratch=scratch, device=self.device, label=label)
 
 
-def record_of(fitted: Fitted, metrics: dict[str, float], **about: Any) -> record.RunRecord:
-    """A trained run as it is kept."""
-    run, numbers = fitted.run, fitted.run.objective
-    hyper = {k: v for k, v in vars(numbers).items() if isinstance(v, (int, float, str))}
-    return record.RunRecord(
-        name=run.name,
-        seed=run.seed,
-        params={"objective": type(numbers).__name__, **hyper, "lr": run.lr, "weight_decay": run.weight_decay, **about},
-        metrics={f"best_{run.objective.selects}": abs(fitted.progress.best), "best_step": fitted.progress.best_step}
-        | {"steps": fitted.steps, **metrics},
-        history=fitted.history,
-        state=fitted.state,
-        dropped=fitted.dropped,
-    )
-
-
 def teach(cfg: Nix2022, method: str, student: Callable[[Experiment, str, str, int, int], Run]) -> None:
     """Train and record the students of one method for all heads, shift limits and seeds; results ``transfer_METHOD``.
 
@@ -158,7 +144,7 @@ def teach(cfg: Nix2022, method: str, student: Callable[[Experiment, str, str, in
         cell: {} if fitted.dropped else experiment.scores(fitted.network(), *cell[1:]) for cell, fitted in done.items()
     }
     for (head, shift, _), fitted in done.items():
-        out.runs.append(record_of(fitted, scores[head, shift, fitted.run.seed], method=method, head=head, shift=shift))
+        out.runs.append(fitted.record(scores[head, shift, fitted.run.seed], method=method, head=head, shift=shift))
     for head in cfg.heads:
         for shift in cfg.shifts:
             for part in SETS:

@@ -12,7 +12,7 @@ from learned_symmetry import record, stage
 from learned_symmetry.config.nix2022 import Nix2022
 from learned_symmetry.data import mnist1d
 from learned_symmetry.shift_orbit import orbit_run
-from learned_symmetry.shift_transfer import PAPER, Experiment, record_of
+from learned_symmetry.shift_transfer import PAPER, Experiment
 
 
 def main(cfg: Nix2022) -> None:
@@ -32,7 +32,7 @@ def main(cfg: Nix2022) -> None:
             "onehot": one_shift.sum().item(),  # kernels that are mostly one shift
             "distinct": kernels.abs().argmax(1).unique().numel(),  # shifts that the kernels cover
         }
-        out.runs.append(record_of(done, metrics, head=head, shift=shift))
+        out.runs.append(done.record(metrics, head=head, shift=shift))
     for head in cfg.heads:
         for metric in ("onehot", "distinct", "best_loss"):
             kept = [run for run in out.runs if run.params["head"] == head]

@@ -19,7 +19,7 @@ from learned_symmetry.config.nix2022 import Nix2022, Weights
 from learned_symmetry.data import mnist1d
 from learned_symmetry.fit import Fitted
 from learned_symmetry.shift_orbit import orbit_run, representation
-from learned_symmetry.shift_transfer import PAPER, SETS, Experiment, record_of
+from learned_symmetry.shift_transfer import PAPER, SETS, Experiment
 from learned_symmetry.transfer.orbit import Orbit
 
 
@@ -49,7 +49,7 @@ def main(cfg: Nix2022) -> None:
     grid = [(point, seed) for point in points(cfg) for seed in range(cfg.search.seeds)]
     for (point, _), done, scores in zip(grid, *train(cfg, grid, out.scratch), strict=True):
         params = {"method": point.method, "point": point.name, **point.values}
-        out.runs.append(record_of(done, scores, **params))
+        out.runs.append(done.record(scores, **params))
     for run in out.runs:
         run.state = None  # a search's weights are of no further use, and there may be thousands
     for method in cfg.search.methods:

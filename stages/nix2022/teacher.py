@@ -15,7 +15,7 @@ from learned_symmetry.fit import Run
 from learned_symmetry.models import mnist1d as networks
 from learned_symmetry.objective import CrossEntropy
 from learned_symmetry.rng import generator
-from learned_symmetry.shift_transfer import PAPER, SETS, Experiment, record_of
+from learned_symmetry.shift_transfer import PAPER, SETS, Experiment
 
 
 def main(cfg: Nix2022) -> None:
@@ -44,7 +44,7 @@ def main(cfg: Nix2022) -> None:
         for name in SETS:
             out.metric(f"fig2.teacher.s{shift}_{name}", [scores[shift, seed].get(name) for seed in range(cfg.seeds)])
     for name, shift, seed in experiment.teacher_grid():
-        out.runs.append(record_of(fitted[name], scores[shift, seed], shift=shift))
+        out.runs.append(fitted[name].record(scores[shift, seed], shift=shift))
     out.write()
 
 

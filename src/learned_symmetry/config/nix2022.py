@@ -79,6 +79,75 @@ class Orbit(Strict):
     linear: OrbitHead
 
 
+class ImageOptimiser(Strict):
+    """Adam's betas and eps are those of `Optimiser`; a plateau is counted in epochs."""
+
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+    decay: float = Field(gt=0, lt=1)
+    plateaus: NonNegativeInt
+    floor: NonNegativeFloat
+    restore: bool
+
+
+class ImageWeights(Weights):
+    ce: NonNegativeFloat
+
+
+class ImageOrbit(Strict):
+    order: int = Field(ge=2)
+    size: PositiveInt
+    std: PositiveFloat
+    n_max: PositiveInt
+    clamp: bool
+    detach: bool
+    first_layer_transform: bool
+    weights: ImageWeights
+    gamma: Share
+
+
+class ImageSchedule(Strict):
+    """How long, on how many images (null: all) and at which learning rate (null: the optimiser's)."""
+
+    images: PositiveInt | None
+    epochs: PositiveInt
+    batch: PositiveInt
+    warmup: NonNegativeInt
+    patience: PositiveInt
+    lr: PositiveFloat | None
+
+
+class Ablation(Strict):
+    seeds: PositiveInt
+    orbit: ImageSchedule
+    student: ImageSchedule
+
+
+class ImageSetting(Strict):
+    """The schedules of one teacher and student."""
+
+    teacher: ImageSchedule
+    orbit: ImageSchedule
+    student: ImageSchedule
+    methods: dict[str, ImageSchedule]  # for students that need another one
+    ablation: Ablation | None
+
+    def of(self, method: str) -> ImageSchedule:
+        return self.methods.get(method, self.student)
+
+
+class ImageSettings(Strict):
+    validation: float = Field(gt=0, lt=1)
+    dropout: float = Field(ge=0, lt=1)
+    optimiser: ImageOptimiser
+    orbit: ImageOrbit
+    seeds: PositiveInt
+    cnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
+    validation_images: PositiveInt | None
+    teacher_test_images: PositiveInt | None
+    settings: dict[Literal["cnn_mlp"], ImageSetting]
+
+
 class MethodHead(BaseModel):
     """A method's settings for one head; keys beyond these three are its own, and `transfer.method` checks them."""
 
@@ -93,6 +162,7 @@ class Method(MethodHead):
     """The values of the pooling head, and under `linear` those of the linear head."""
 
     linear: MethodHead
+    images: dict[str, float] | None = None
 
     def head(self, name: Head) -> MethodHead:
         return self.linear if name == "linear" else self
@@ -126,6 +196,7 @@ class Nix2022(Settings):
     methods: dict[str, Method]
     search: Search
     lemma1: Lemma1
+    images: ImageSettings
 
     def verify(self) -> None:
         """Check each method's own keys; apart from loading, because it imports the methods and with them torch."""
@@ -134,6 +205,8 @@ class Nix2022(Settings):
         for name, block in self.methods.items():
             for head in self.heads:
                 transfer.method(name, block.head(head).model_dump(), where=f"nix2022.methods.{name}")
+            if block.images is not None:
+                transfer.method(name, block.images, where=f"nix2022.methods.{name}.images")
         for name, grid in self.search.methods.items():
             where = f"nix2022.{self.scale}.search.methods.{name}"
             transfer.check_keys(name, grid, {"lr", "weight_decay"}, where)

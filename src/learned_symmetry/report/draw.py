@@ -62,6 +62,23 @@ def shift_legend(figure: Figure, reference_label: str) -> None:
     figure.legend(handles=handles, loc="outside upper left", ncols=3, columnspacing=1.6, handlelength=2.6)
 
 
+def mosaic(axes: Axes, tiles: Sequence[Sequence[Sequence[float]]], title: str, *, signed: bool = False) -> None:
+    """Square tiles in rows of as many, row by row, with a gap between them; `signed` values are red and blue."""
+    array = np.array(tiles)
+    side = int(np.ceil(np.sqrt(len(array))))
+    rows, height, width = -(-len(array) // side), *array.shape[1:]
+    gap = max(1, round(0.12 * height)) if height > 8 else 1
+    canvas = np.full((rows * (height + gap) - gap, side * (width + gap) - gap), np.nan)
+    for number, tile in enumerate(array):
+        top, left = number // side * (height + gap), number % side * (width + gap)
+        canvas[top : top + height, left : left + width] = tile
+    limit = np.abs(array).max()
+    look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "gray", "vmin": 0, "vmax": 1}
+    axes.imshow(canvas, interpolation="nearest", **look)
+    axes.set_axis_off()
+    axes.set_title(title)
+
+
 def _known(reference: Reference, row: str, name: str) -> list[tuple[int, float]]:
     pattern = re.compile(re.escape(row) + r"\.s(\d+)_" + name)
     matches = ((pattern.fullmatch(metric), value.mean) for metric, value in reference.metrics.items())

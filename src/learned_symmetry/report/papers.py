@@ -23,14 +23,23 @@ def of(key: str) -> Paper:
     return PAPERS[key]
 
 
+def image_stages(cfg: Any) -> list[str]:
+    """The stages of nix2022 whose results Tables 1 and 2 show."""
+    methods = ["none", "augment", *(name for name, block in cfg.methods.items() if block.images and name != "none")]
+    taught = [f"image_transfer_{setting}_{method}" for setting in cfg.images.settings for method in [*methods, "orbit"]]
+    return [f"image_teacher_{setting}" for setting in cfg.images.settings] + taught
+
+
 def _nix2022(cfg: Any) -> list[str]:
-    return ["teacher", "orbit", *(f"transfer_{method}" for method in [*cfg.methods, "orbit"]), "search", "lemma1"]
+    signals = ["teacher", "orbit", *(f"transfer_{method}" for method in [*cfg.methods, "orbit"]), "search", "lemma1"]
+    orbits = [f"image_orbit_{setting}" for setting in cfg.images.settings]
+    return [*signals, *image_stages(cfg), *orbits, "ablation"]
 
 
 PAPERS = {
     "nix2022": Paper(
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
         stages=_nix2022,
-        artefacts=("fig2", "fig3", "table1d", "search1d"),
+        artefacts=("fig2", "fig3", "table1d", "search1d", "table1", "table6", "fig5"),
     ),
 }

@@ -46,6 +46,8 @@ STYLE = {
 NAMES = {  # methods as they are printed
     "teacher": "Teacher",
     "none": "Student",
+    "student": "Student",
+    "augment": "+ Augment",
     "kd": "KD",
     "dm": "Direct Matching",
     "attention": "Attention",
@@ -93,3 +95,11 @@ def panels(rows: Sequence[Sequence[str]], height: float, *, xlabel: str, ylabel:
             lowest.tick_params(labelbottom=True)
             lowest.set_xlabel(xlabel)
     return figure, named
+
+
+def pictures(columns: int) -> tuple[Figure, list[Axes]]:
+    """A figure of page width with square panels side by side, for images."""
+    matplotlib.rcdefaults()
+    matplotlib.rcParams.update(STYLE)
+    figure = Figure(figsize=(WIDTH, WIDTH / columns + 0.5), layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])

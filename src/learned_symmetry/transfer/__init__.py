@@ -24,7 +24,7 @@ METHODS = {  # name -> class, in the module learned_symmetry.transfer.NAME
 }
 ORBIT_SEARCH = {"gamma", "equiv", "inv", "group"}  # Orbit's numbers, those of its first step included
 POSITIVE = {"temperature", "exponent", "lr"}
-TRAINING = {"lr", "weight_decay", "linear"}  # keys of a method's block that the training reads, not the method
+TRAINING = {"lr", "weight_decay", "linear", "images"}  # keys of a block that are not the method's own
 
 
 def method_class(name: str, where: str = "transfer.METHODS") -> Any:
@@ -36,8 +36,10 @@ def method_class(name: str, where: str = "transfer.METHODS") -> Any:
     return getattr(importlib.import_module(f"learned_symmetry.transfer.{name}"), METHODS[name])
 
 
-def method(name: str, settings: Mapping[str, Any], where: str) -> Any:
+def method(name: str, settings: Mapping[str, Any], where: str, **others: Any) -> Any:
     """The method with the hyper-parameters of a block of ``params.yaml``; keys in `TRAINING` are passed over.
+
+    `others` are fields that no user sets, such as the layers that are compared.
 
     Raises `UserError` for an unknown method and for keys that the method does not have or that are missing.
     """
@@ -45,13 +47,13 @@ def method(name: str, settings: Mapping[str, Any], where: str) -> Any:
     check_keys(name, given, set(), where)
     for key, value in given.items():
         check_value(key, value, where)
-    return method_class(name)(**given)
+    return method_class(name)(**given, **others)
 
 
 def check_keys(name: str, given: Mapping[str, Any], others: set[str], where: str) -> None:
     """Whether `given` has just the number fields of the method `name`, and `others`; raises `UserError` if not."""
     made = method_class(name, f"params.yaml: {where}")
-    wanted = others | (ORBIT_SEARCH if name == "orbit" else {field.name for field in fields(made)})
+    wanted = others | (ORBIT_SEARCH if name == "orbit" else {f.name for f in fields(made) if not f.kw_only})
     for key in given.keys() - wanted:
         near = difflib.get_close_matches(key, wanted - given.keys() or wanted, n=1, cutoff=0.5)
         mend = f"did you mean {near[0]}?" if near else f"{name} has {', '.join(sorted(wanted))}"

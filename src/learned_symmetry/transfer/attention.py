@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from learned_symmetry.objective import Batch, Transfer
+from learned_symmetry.transfer.layout import as_maps, as_signal
 
 
-def attention_map(activation: Tensor, positions: int, exponent: float | Tensor) -> Tensor:
-    """Sum over channels of |z|^exponent, at unit length: (b, channels * positions) -> (b, positions)."""
-    energy = activation.reshape(activation.shape[0], -1, positions).abs().pow(exponent).sum(1)
-    return F.normalize(energy, dim=-1)
+def energy(activation: Tensor, exponent: float | Tensor) -> Tensor:
+    """Sum over channels of |z|^exponent: (b, c, *space) -> (b, *space)."""
+    return activation.abs().pow(exponent).sum(1)
+
+
+def unit(energies: Tensor) -> Tensor:
+    """(b, *space) -> (b, positions), each example at unit length."""
+    return F.normalize(energies.flatten(1), dim=1)
 
 
 @dataclass(frozen=True)
 class Attention(Transfer):
-    """Match where in the signal the hidden layers are active, whatever the channel.
+    """Match where in the signal or image the hidden layers are active, whatever the channel.
 
-    The paper sums |z|, the authors' code z^2; the exponent is a parameter (nix2022 D14).
+    The paper sums |z|, the authors' code z^2; the exponent is a parameter (nix2022 D14). A student's vector is seen as
+    channels of the teacher's positions, or of a square where those are not as many; then the teacher's map is resized
+    to that by nearest neighbours (protocol 2.2).
     """
 
     exponent: float
-    layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2")
+    layers: tuple[str, ...] = field(default=("layer1", "layer2"), kw_only=True)
+
+    def digest(self, activation: Tensor) -> Tensor:
+        return energy(activation.flatten(1, -3) if activation.dim() > 4 else activation, self.exponent)
 
     def omega(self, student: Batch, teacher: Batch) -> Tensor:
         def gap(name: str) -> Tensor:
-            positions = teacher[name].shape[-1]
-            maps = (attention_map(side[name], positions, self.exponent) for side in (student, teacher))
-            return F.mse_loss(*maps)
+            theirs = teacher[name]
+            if theirs.dim() == 2:
+                return F.mse_loss(unit(energy(as_signal(student[name], theirs.shape[-1]), self.exponent)), unit(theirs))
+            ours = energy(as_maps(student[name]), self.exponent)
+            return F.mse_loss(unit(ours), unit(F.interpolate(theirs.unsqueeze(1), size=ours.shape[-2:])))
 
         return sum(gap(name) for name in self.layers)

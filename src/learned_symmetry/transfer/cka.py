@@ -5,8 +5,7 @@ The authors of nix2022 ran it beside RDL; the paper names the family and prints 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -29,7 +28,7 @@ def linear_cka(a: Tensor, b: Tensor) -> Tensor:
 class CKA(Transfer):
     """Sum over layers of 1 - CKA."""
 
-    layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "logits")
+    layers: tuple[str, ...] = field(default=("layer1", "layer2", "logits"), kw_only=True)
 
     def omega(self, student: Batch, teacher: Batch) -> Tensor:
         return sum(1 - linear_cka(student[name], teacher[name]) for name in self.layers)

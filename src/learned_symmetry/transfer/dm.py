@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,7 +18,7 @@ class DirectMatching(Transfer):
     """
 
     temperature: float
-    layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "logits")
+    layers: tuple[str, ...] = field(default=("layer1", "layer2", "logits"), kw_only=True)
 
     def omega(self, student: Batch, teacher: Batch) -> Tensor:
         hidden = sum(F.mse_loss(student[name].flatten(1), teacher[name].flatten(1)) for name in self.layers[:-1])

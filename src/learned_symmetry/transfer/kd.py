@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -15,7 +14,7 @@ class KD(Transfer):
     """Match the softened outputs, times T^2 so that the gradient's scale is free of T (nix2022 D13)."""
 
     temperature: float
-    layers: ClassVar[tuple[str, ...]] = ("logits",)
+    layers: tuple[str, ...] = field(default=("logits",), kw_only=True)
 
     def omega(self, student: Batch, teacher: Batch) -> Tensor:
         return self.temperature**2 * softened_kl(student["logits"], teacher["logits"], self.temperature)

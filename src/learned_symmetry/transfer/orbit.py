@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from learned_symmetry.models import Network, features
-from learned_symmetry.objective import Batch, Objective, Transfer
+from learned_symmetry.objective import Batch, Objective, Transfer, frozen
 
 LAYERS = ("layer1", "layer2", "logits")
 
@@ -63,9 +63,14 @@ class _Correlate(torch.autograd.Function):
         return to_x, (x_in_fourier.conj() * in_fourier).sum(1) * twice
 
 
+def correlate(x: Tensor, multipliers: Tensor) -> Tensor:
+    """Circular signals x (b, c, length), each moved by its own multipliers (b, length // 2 + 1)."""
+    return _Correlate.apply(x, multipliers)[0]
+
+
 def act(multipliers: Tensor, g: Tensor, x: Tensor) -> Tensor:
     """rho_g x: circular signals x (b, c, length), example i moved by the kernel of element g[i]."""
-    return _Correlate.apply(x, multipliers[g])[0]
+    return correlate(x, multipliers[g])
 
 
 def _pairs(generator: torch.Generator, size: int, order: int) -> tuple[Tensor, Tensor]:
@@ -98,9 +103,7 @@ class LearnOrbit(Objective):
         kernels, x, g = network(), batch["x"], batch["g"]
         on_input = spectrum(kernels["input"], x.shape[-1])
         moved = act(on_input, g, x)
-        prefix = "weights."
-        weights = {name.removeprefix(prefix): w for name, w in batch.items() if name.startswith(prefix)}
-        seen = features(Network(self.teacher, weights), moved, LAYERS)
+        seen = features(frozen(self.teacher, batch), moved, LAYERS)
         gaps = [_gap(batch[f"teacher.{name}"], kernels[name], g, seen[name]) for name in LAYERS]
         equiv = sum(gaps) / sum(seen[name].numel() for name in LAYERS)
         inv = F.mse_loss(act(on_input, (self.order - g) % self.order, moved), x)

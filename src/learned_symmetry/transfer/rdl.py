@@ -6,8 +6,8 @@ An orthogonal map of the features goes unseen (nix2022 Lemma 1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +36,7 @@ def gram(rows: Tensor) -> Tensor:
 
 
 class _GramGap(torch.autograd.Function):
-    """||ZZ' - RR'||_F^2 / n^2 for Z (n, d) and fixed R (n, e), without an n x n matrix where n > d.
+    """||ZZ' - RR'||_F^2 / n^2 for Z (n, d) and fixed R (n, e), without an n x n matrix where n > d, e.
 
     ||ZZ'||^2 - 2 ||ZR'||^2 + ||RR'||^2 in terms of Z'Z and Z'R, and the gradient 4 (Z Z'Z - R R'Z) / n^2 by hand:
     five products of d x n x d where autograd over n x n matrices needs four of n x n x d and n x n traffic.
@@ -64,7 +64,7 @@ class _GramGap(torch.autograd.Function):
 def gram_gap(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference of the two n x n similarity matrices; no gradient reaches `teacher`."""
     z, r = unit_rows(student), unit_rows(teacher)
-    if z.shape[0] > z.shape[1]:
+    if z.shape[0] > max(z.shape[1], r.shape[1]):
         return _GramGap.apply(z, r.detach())[0]
     return F.mse_loss(z @ z.mT, (r @ r.mT).detach())
 
@@ -73,7 +73,7 @@ def gram_gap(student: Tensor, teacher: Tensor) -> Tensor:
 class RDL(Transfer):
     """Match the similarity matrices of both hidden layers and of the logits (nix2022 D15)."""
 
-    layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "logits")
+    layers: tuple[str, ...] = field(default=("layer1", "layer2", "logits"), kw_only=True)
 
     def omega(self, student: Batch, teacher: Batch) -> Tensor:
         return sum(gram_gap(student[name], teacher[name]) for name in self.layers)

@@ -1,0 +1,189 @@
+"""The experiments of Nix et al. 2022 on MNIST images: what their stages share (Section 5, Tables 1, 2 and 6).
+
+A teacher, a student or an orbit model has the name ``seed0``; each seed has a teacher, a split and students of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from learned_symmetry import models, record
+from learned_symmetry.config.nix2022 import ImageSchedule, Nix2022
+from learned_symmetry.data import mnist, mnist_images
+from learned_symmetry.data.mnist_images import Images
+from learned_symmetry.fit import Fitted, Recipe, Run, fit
+from learned_symmetry.measure.accuracy import accuracy
+from learned_symmetry.models.cnn import CNN
+from learned_symmetry.models.mlp import MLP
+from learned_symmetry.objective import Objective, Transfer
+from learned_symmetry.plateau import PlateauRule
+from learned_symmetry.rng import generator
+
+PAPER = "nix2022"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Who teaches whom: networks made from the settings, and the hidden layers that are compared, in both by name."""
+
+    teacher: Callable[[Nix2022], nn.Module]
+    student: Callable[[Nix2022], nn.Module]
+    layers: tuple[str, ...]
+    table: str  # where its numbers stand
+    columns: tuple[str, str]  # metric names of the two test sets
+
+
+SETTINGS = {
+    "cnn_mlp": Setting(
+        teacher=lambda cfg: CNN(tuple(cfg.images.cnn_channels), cfg.images.dropout),
+        student=lambda cfg: MLP(dropout=cfg.images.dropout),
+        layers=("layer1", "layer2", "layer3"),
+        table="table1",
+        columns=("cnn_mlp_centered", "cnn_mlp_translated"),
+    ),
+}
+
+
+class Experiment:
+    """Data, teachers and orbit models of one setting, each made or read once."""
+
+    def __init__(self, cfg: Nix2022, setting: str) -> None:
+        self.cfg, self.name, self.setting = cfg, setting, SETTINGS[setting]
+        self.schedules = cfg.images.settings[setting]
+        self.device = record.resolve_device(cfg.engine.device)
+        self.source = mnist.source(cfg).kind
+        self.splits = lru_cache(maxsize=None)(self._splits)
+        self.tests = lru_cache(maxsize=None)(self._tests)
+        self.teacher = lru_cache(maxsize=None)(self._teacher)
+
+    # ---- data ------------------------------------------------------------------------------------------------------
+
+    def _splits(self, seed: int, images: int | None, translated: bool = False) -> tuple[Images, Images]:
+        """Training and validation images, of MNIST or of MNIST-C's translated copy (the Augment control)."""
+        if translated:
+            moved = mnist_images.translated("train", self.cfg)
+            x, y = moved.images, moved.labels
+        else:
+            x, y = mnist.load("train", self.cfg)
+        block = self.cfg.images
+        limits = {"train_images": images, "valid_images": block.validation_images}
+        return mnist_images.splits(x, y, seed, block.validation, **limits)
+
+    def _tests(self) -> tuple[Images, Images]:
+        """The test set as it is, and moved."""
+        (x, y), moved = mnist.load("test", self.cfg), mnist_images.translated("test", self.cfg)
+        return Images(mnist_images.unit(x), y), Images(mnist_images.unit(moved.images), moved.labels)
+
+    # ---- runs ------------------------------------------------------------------------------------------------------
+
+    def run(
+        self, network: nn.Module, objective: Objective, seed: int, schedule: ImageSchedule, translated: bool = False
+    ) -> Run:
+        """A network on its seed's split, not yet trained."""
+        train, valid = self.splits(seed, schedule.images, translated)
+        optimiser = self.cfg.images.optimiser
+        return Run(
+            name=f"seed{seed}",
+            seed=seed,
+            network=network,
+            objective=objective,
+            train={"x": train.x, "y": train.y},
+            valid={"x": valid.x, "y": valid.y},
+            lr=schedule.lr or optimiser.lr,
+            weight_decay=optimiser.weight_decay,
+        )
+
+    def make(self, build: Callable[[Nix2022], nn.Module], seed: int, purpose: str) -> nn.Module:
+        return models.seeded(lambda: build(self.cfg), generator(seed, f"{self.name} {purpose}"))
+
+    def student_run(self, objective: Transfer, seed: int, schedule: ImageSchedule, translated: bool = False) -> Run:
+        """A student, beside what its method compares of the teacher: cached, or the teacher itself."""
+        run = self.run(self.make(self.setting.student, seed, "student"), objective, seed, schedule, translated)
+        if objective.teacher is not None:
+            run.constants.update(self.teacher_weights(seed))
+        elif objective.layers and objective.compares:
+            run.train.update(self.digests(self.teacher(seed), run.train["x"], objective))
+        return run
+
+    def compared(self, method: str) -> dict[str, Any]:
+        """Which layers a method compares; RDL asks the teacher anew in each step, for its activations of a whole data
+        set would fill the memory (519 kB an image)."""
+        hidden = self.setting.layers
+        return {
+            "attention": {"layers": hidden},
+            "rdl": {"layers": (*hidden, "logits"), "teacher": self.architecture()},
+        }.get(method, {})
+
+    # ---- teachers --------------------------------------------------------------------------------------------------
+
+    def architecture(self) -> nn.Module:
+        """A teacher's module for objectives that ask it; its weights come with the batch."""
+        return self.setting.teacher(self.cfg).requires_grad_(False).eval()
+
+    def _teacher(self, seed: int) -> nn.Module:
+        teacher = self.architecture()
+        teacher.load_state_dict(record.load_state(self.cfg.scale, PAPER, f"image_teacher_{self.name}", f"seed{seed}"))
+        return teacher.to(self.device)
+
+    def teacher_weights(self, seed: int) -> dict[str, Tensor]:
+        return {f"weights.{name}": weight for name, weight in self.teacher(seed).state_dict().items()}
+
+    def digests(self, teacher: nn.Module, x: Tensor, method: Transfer, chunk: int = 250) -> dict[str, Tensor]:
+        """What `method` compares of the teacher, for all images: ``teacher.LAYER`` (n, ...)."""
+        parts: dict[str, list[Tensor]] = {f"teacher.{layer}": [] for layer in method.layers}
+        with torch.no_grad():
+            for images in x.split(chunk):
+                seen = models.features(teacher, images.to(self.device), method.layers)
+                for layer in method.layers:
+                    parts[f"teacher.{layer}"].append(method.digest(seen[layer]))
+        return {name: torch.cat(kept) for name, kept in parts.items()}
+
+    # ---- training and testing --------------------------------------------------------------------------------------
+
+    def fit(self, runs: list[Run], schedule: ImageSchedule, scratch: Path, label: str) -> list[Fitted]:
+        """Train as protocol 2.2 says: Adam, shuffled epochs, warm-up, validated after each, restored at a plateau."""
+        optimiser, shared = self.cfg.images.optimiser, self.cfg.optimiser
+        epoch = -(-len(runs[0].train["y"]) // schedule.batch)
+        plateau = PlateauRule(
+            schedule.patience, optimiser.decay, optimiser.plateaus, floor=optimiser.floor, restore=optimiser.restore
+        )
+        recipe = Recipe(
+            steps=schedule.epochs * epoch,
+            batch=schedule.batch,
+            evaluate_every=epoch,
+            plateau=plateau,
+            betas=(shared.beta1, shared.beta2),
+            eps=shared.eps,
+            order="shuffled",
+            warmup=schedule.warmup,
+            stack=self.cfg.engine.stack,
+            checkpoint_seconds=self.cfg.engine.checkpoint_seconds,
+        )
+        return fit(runs, recipe, scratch=scratch, device=self.device, label=label)
+
+    def scores(self, network: nn.Module, images: int | None = None) -> dict[str, float]:
+        """Accuracy on both test sets, or on their first `images`."""
+        network = network.to(self.device)
+        return {
+            column: accuracy(network, test.x[:images].to(self.device), test.y[:images].to(self.device), chunk=250)
+            for column, test in zip(self.setting.columns, self.tests(), strict=True)
+        }
+
+    def keep(self, out: record.Stage, row: str, fitted: list[Fitted], table: str = "", **about: Any) -> None:
+        """Keep trained runs and their scores over the seeds as metrics of `row`, of the setting's table or another."""
+        images = self.cfg.images.teacher_test_images if row == "teacher" else None
+        scores = [{} if done.dropped else self.scores(done.network(), images) for done in fitted]
+        for done, found in zip(fitted, scores, strict=True):
+            out.runs.append(done.record(found, setting=self.name, row=row, **about))
+        for column in self.setting.columns:
+            metric = f"{self.setting.table}.{row}.{column}"
+            if table:
+                metric = f"{table}.{row}.{column.removeprefix(f'{self.name}_')}"
+            out.metric(metric, [found.get(column) for found in scores])

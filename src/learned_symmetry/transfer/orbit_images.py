@@ -1,0 +1,217 @@
+"""Orbit on images (nix2022 Section 5, protocol 2.2): `orbit` with circular kernels on maps, applied n times.
+
+The teacher is frozen and the moved input is cut off from the kernels, so the equivariance loss is quadratic in the
+(repeated) kernels: it is evaluated from the spectra of the teacher's features, summed over channels, a few examples at
+a time, and no moved copy of a feature map is ever made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from learned_symmetry.models import Network, features
+from learned_symmetry.objective import Batch, Objective, Transfer, frozen
+from learned_symmetry.transfer import orbit
+from learned_symmetry.transfer.layout import as_maps
+
+CHUNK = {"cpu": 16, "cuda": 2048}  # examples whose features are held at once; on a CPU, in its cache
+
+
+def multipliers(kernels: Tensor, height: int, width: int) -> Tensor:
+    """Kernels (|G|, k, k) as multipliers (|G|, height, width // 2 + 1) of a circular map's Fourier transform.
+
+    Cross-correlation (K * x)[i, j] = sum_ab K[a, b] x[i + a - p, j + b - p] around both edges, p = floor((k - 1) / 2).
+    """
+    size = kernels.shape[-1]
+    before = (size - 1) // 2
+    padded = F.pad(kernels, (0, width - size, 0, height - size)).roll((-before, -before), (-2, -1))
+    return torch.fft.rfft2(padded).conj()
+
+
+def repeated(multiplier: Tensor, n: Tensor, most: int) -> Tensor:
+    """The multiplier of n applications in a row, n (scalar) from 1 to `most`."""
+    power = multiplier
+    for times in range(2, most + 1):
+        power = torch.where(n >= times, power * multiplier, power)
+    return power
+
+
+def act(multiplier: Tensor, x: Tensor) -> Tensor:
+    """Circular maps x (b, c, h, w), each moved by its own multiplier (b, h, w // 2 + 1)."""
+    return torch.fft.irfft2(torch.fft.rfft2(x) * multiplier.unsqueeze(1), s=x.shape[-2:])
+
+
+def half_spectrum_weights(height: int, width: int, like: Tensor) -> Tensor:
+    """(width // 2 + 1,): the share of a half spectrum's columns in Parseval's sum over the whole, / (height width)."""
+    twice = like.new_full((width // 2 + 1,), 2.0 / (height * width))
+    twice[0] /= 2
+    if width % 2 == 0:
+        twice[-1] /= 2
+    return twice
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the summed squared difference of moved maps and maps of the moved input is a quadratic form of.
+
+    Of maps f and t (b, c, h, w): sum_c |F_c|^2 and sum_c conj(F_c) T_c (b, h, w // 2 + 1, [re, im]), and |t|^2 (b,).
+    """
+
+    power: Tensor
+    cross: Tensor
+    energy: Tensor
+
+    @classmethod
+    def of(cls, still: Tensor, after: Tensor) -> Moments:
+        f, t = torch.fft.rfft2(still), torch.fft.rfft2(after)
+        fr, fi, tr, ti = f.real, f.imag, t.real, t.imag
+        cross = torch.stack([(fr * tr + fi * ti).sum(1), (fr * ti - fi * tr).sum(1)], -1)
+        return cls((fr * fr + fi * fi).sum(1), cross, after.flatten(1).square().sum(1))
+
+    def gap(self, multiplier: Tensor, height: int, width: int) -> Tensor:
+        """Summed squared difference of the maps f moved by `multiplier` (b, h, w // 2 + 1) and the maps t."""
+        m = torch.view_as_real(multiplier)
+        quadratic = m.square().sum(-1) * self.power - 2 * (m * self.cross).sum(-1)
+        return (quadratic * half_spectrum_weights(height, width, self.power)).sum() + self.energy.sum()
+
+
+def draw_elements(generator: torch.Generator, size: int, order: int, n_max: int) -> dict[str, Tensor]:
+    """g uniform for each example, and for the batch the number n of applications, uniform in 1..n_max - 1 (D30)."""
+    return {
+        "g": torch.randint(order, (size,), generator=generator),
+        "n": torch.randint(1, max(n_max, 2), (), generator=generator),
+    }
+
+
+@dataclass(frozen=True)
+class LearnImageOrbit(Objective):
+    """Stage 1: g_ce CE + g_equiv L_equiv + g_inv L_inv + g_group L_group (nix2022 Eqs. 3 to 5; protocol 2.2, 2.4).
+
+    The network is an `OrbitImageKernels`. `terms` names the terms that are not switched off: the others are not even
+    computed (Table 6). With `detach` no gradient reaches the kernels through the moved input (D27), so CE, which then
+    has none at all, counts in the validation loss only.
+    """
+
+    teacher: nn.Module
+    layers: tuple[str, ...]
+    terms: tuple[str, ...]
+    n_max: int
+    clamp: bool
+    detach: bool
+    ce: float
+    equiv: float
+    inv: float
+    group: float
+    order: int = 25
+    selects: ClassVar[Literal["accuracy", "loss"]] = "loss"
+
+    def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
+        return draw_elements(generator, size, self.order, self.n_max)
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        return self._losses(network, batch, with_ce=not self.detach)
+
+    def score(self, network: Network, batch: Batch) -> Tensor:
+        return self._losses(network, batch, with_ce=True)["total"]
+
+    def _losses(self, network: Network, batch: Batch, with_ce: bool) -> dict[str, Tensor]:
+        kernels, x, g, n, most = network(), batch["x"], batch["g"], batch["n"], max(self.n_max - 1, 1)
+        bank = multipliers(kernels["input"], *x.shape[-2:])
+        moved = act(repeated(bank[g], n, most), x)
+        parts = {}
+        seen = moved.clamp(0, 1) if self.clamp else moved
+        ask = {"ce": with_ce, "equiv": True}
+        ask = tuple(term for term in self.terms if ask.get(term))
+        if ask:
+            parts |= self._asked(kernels, batch, x, seen.detach() if self.detach else seen, ask, most)
+        if "inv" in self.terms:
+            back = act(repeated(bank[(self.order - g) % self.order], n, most), moved)
+            parts["inv"] = F.mse_loss(back, x)
+        if "group" in self.terms:
+            unit = F.normalize(kernels["input"].flatten(1), dim=1)
+            parts["group"] = (unit @ unit.mT).abs().triu(1).sum() / (self.order * (self.order - 1) / 2)
+        return parts | {"total": sum(getattr(self, term) * value for term, value in parts.items())}
+
+    def _asked(
+        self, kernels: dict[str, Tensor], batch: Batch, x: Tensor, moved: Tensor, terms: tuple[str, ...], most: int
+    ) -> dict[str, Tensor]:
+        """The terms that need the teacher, chunk by chunk."""
+        teacher, g, n = frozen(self.teacher, batch), batch["g"], batch["n"]
+        layers = self.layers if "equiv" in terms else ()
+        gaps, units, ce, banks = 0.0, 0, 0.0, {}
+        for rows in torch.arange(len(x), device=x.device).split(CHUNK[x.device.type]):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
+                after = features(teacher, moved[rows], layers)
+                ce = ce + F.cross_entropy(after["logits"], batch["y"][rows], reduction="sum")
+                if not layers:
+                    continue
+                still = features(teacher, x[rows], layers)
+                moments = {layer: Moments.of(as_image(still[layer]), as_image(after[layer])) for layer in layers}
+            for layer, moment in moments.items():
+                size = as_image(still[layer]).shape[-2:]
+                if layer not in banks:
+                    banks[layer] = multipliers(kernels[layer], *size)
+                gaps = gaps + moment.gap(repeated(banks[layer][g[rows]], n, most), *size)
+                units += still[layer].numel()
+            turned = orbit.spectrum(kernels["logits"], after["logits"].shape[-1])[g[rows]]
+            moved_logits = orbit.correlate(still["logits"].unsqueeze(1), repeated(turned, n, most)).squeeze(1)
+            gaps = gaps + (moved_logits - after["logits"]).square().sum()
+            units += after["logits"].numel()
+        parts = {"ce": ce / len(x)} if "ce" in terms else {}
+        return parts | ({"equiv": gaps / units} if layers else {})
+
+
+def as_image(activation: Tensor) -> Tensor:
+    """Maps (b, c, h, w) or (b, c, r, h, w) -> (b, channels, h, w)."""
+    return activation.flatten(1, -3)
+
+
+@dataclass(frozen=True)
+class ImageOrbit(Transfer):
+    """Stage 2: Omega = mse(rho_g Psi_l(x), Psi_l(rho_g x)) over all layers' features + CE(Psi(rho_g x), y).
+
+    The batch brings the frozen kernels ``rho.input``, ``rho.LAYER``. Vectors are laid out as squares, tokens on their
+    grid; a class token, the first, is set aside and must stay as it is (D32).
+    """
+
+    n_max: int
+    clamp: bool
+    order: int = 25
+    passes: ClassVar[int] = 2
+    compares: ClassVar[bool] = False
+
+    def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
+        return draw_elements(generator, size, self.order, self.n_max)
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        x, g, n, most = batch["x"], batch["g"], batch["n"], max(self.n_max - 1, 1)
+        moved = act(repeated(multipliers(batch["rho.input"], *x.shape[-2:])[g], n, most), x)
+        both = features(network, torch.cat([x, moved.clamp(0, 1) if self.clamp else moved]), self.layers)
+        still, after = ({name: z.split(len(x))[side] for name, z in both.items()} for side in (0, 1))
+        gaps = 0.0
+        for layer in self.layers:
+            aside, maps = on_grid(still[layer])
+            aside_after, maps_after = on_grid(after[layer])
+            turned = repeated(multipliers(batch[f"rho.{layer}"], *maps.shape[-2:])[g], n, most)
+            gaps = gaps + (act(turned, maps) - maps_after).square().sum() + (aside - aside_after).square().sum()
+        turned = repeated(orbit.spectrum(batch["rho.logits"], still["logits"].shape[-1])[g], n, most)
+        moved_logits = orbit.correlate(still["logits"].unsqueeze(1), turned).squeeze(1)
+        gaps = gaps + (moved_logits - after["logits"]).square().sum()
+        match = gaps / sum(z.numel() for z in after.values())
+        augmented = F.cross_entropy(after["logits"], batch["y"])
+        task = F.cross_entropy(still["logits"], batch["y"])
+        total = (1 - self.gamma) * task + self.gamma * (match + augmented)
+        return {"task": task, "match": match, "augmented": augmented, "total": total}
+
+
+def on_grid(activation: Tensor) -> tuple[Tensor, Tensor]:
+    """What stays aside (b, k), and maps (b, c, h, w): of vectors (b, units), tokens (b, 1 + side^2, c), or maps."""
+    if activation.dim() != 3:
+        return activation.new_zeros(len(activation), 0), as_maps(activation)
+    side = round((activation.shape[1] - 1) ** 0.5)
+    return activation[:, 0], activation[:, 1:].mT.unflatten(2, (side, side))
