@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from learned_symmetry.data.mnist_images import Images
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.measure.accuracy import accuracy
 from learned_symmetry.models.cnn import CNN
+from learned_symmetry.models.gcnn import GCNN
 from learned_symmetry.models.mlp import MLP
 from learned_symmetry.objective import Objective, Transfer
 from learned_symmetry.plateau import PlateauRule
@@ -38,6 +39,19 @@ class Setting:
     layers: tuple[str, ...]
     table: str  # where its numbers stand
     columns: tuple[str, str]  # metric names of the two test sets
+    moved: Callable[[Nix2022, Images], Images]  # the second test set, from the first or its first images
+    orbit: Literal["kernels", "affine"]  # how Orbit's group elements act
+
+
+def _translated(cfg: Nix2022, still: Images) -> Images:
+    """MNIST-C's translated copies of the test set."""
+    first, moved = len(still.y), mnist_images.translated("test", cfg)
+    return Images(mnist_images.unit(moved.images[:first]), moved.labels[:first])
+
+
+def _rotated(cfg: Nix2022, still: Images) -> Images:
+    """Each image in all four quarter turns (D38)."""
+    return Images(*mnist_images.rotated(still.x, still.y))
 
 
 SETTINGS = {
@@ -47,6 +61,17 @@ SETTINGS = {
         layers=("layer1", "layer2", "layer3"),
         table="table1",
         columns=("cnn_mlp_centered", "cnn_mlp_translated"),
+        moved=_translated,
+        orbit="kernels",
+    ),
+    "gcnn_mlp": Setting(
+        teacher=lambda cfg: GCNN(cfg.images.gcnn_channels),
+        student=lambda cfg: MLP(dropout=cfg.images.dropout),
+        layers=("layer1", "layer2", "layer3"),
+        table="table2",
+        columns=("upright", "rotated"),
+        moved=_rotated,
+        orbit="affine",
     ),
 }
 
@@ -76,10 +101,11 @@ class Experiment:
         limits = {"train_images": images, "valid_images": block.validation_images}
         return mnist_images.splits(x, y, seed, block.validation, **limits)
 
-    def _tests(self) -> tuple[Images, Images]:
-        """The test set as it is, and moved."""
-        (x, y), moved = mnist.load("test", self.cfg), mnist_images.translated("test", self.cfg)
-        return Images(mnist_images.unit(x), y), Images(mnist_images.unit(moved.images), moved.labels)
+    def _tests(self, images: int | None) -> tuple[Images, Images]:
+        """The test set, or its first `images`, as it is, and moved."""
+        x, y = mnist.load("test", self.cfg)
+        still = Images(mnist_images.unit(x[:images]), y[:images])
+        return still, self.setting.moved(self.cfg, still)
 
     # ---- runs ------------------------------------------------------------------------------------------------------
 
@@ -114,7 +140,7 @@ class Experiment:
 
     def compared(self, method: str) -> dict[str, Any]:
         """Which layers a method compares; RDL asks the teacher anew in each step, for its activations of a whole data
-        set would fill the memory (519 kB an image)."""
+        set would fill the memory (519 kB an image of the CNN's)."""
         hidden = self.setting.layers
         return {
             "attention": {"layers": hidden},
@@ -172,8 +198,8 @@ class Experiment:
         """Accuracy on both test sets, or on their first `images`."""
         network = network.to(self.device)
         return {
-            column: accuracy(network, test.x[:images].to(self.device), test.y[:images].to(self.device), chunk=250)
-            for column, test in zip(self.setting.columns, self.tests(), strict=True)
+            column: accuracy(network, test.x.to(self.device), test.y.to(self.device), chunk=250)
+            for column, test in zip(self.setting.columns, self.tests(images), strict=True)
         }
 
     def keep(self, out: record.Stage, row: str, fitted: list[Fitted], table: str = "", **about: Any) -> None:

@@ -33,7 +33,7 @@ def main(cfg: Nix2022) -> None:
     block = experiment.schedules.ablation
     grid = [(row, seed) for row in ROWS for seed in range(block.seeds)]
     named = [f"{row}/seed{seed}" for row, seed in grid]
-    learning = [orbit_run(experiment, seed, block.orbit, ROWS[row]) for row, seed in grid]
+    learning = [orbit_run(experiment, seed, block.orbit, terms=ROWS[row]) for row, seed in grid]
     models = fit_named(experiment, learning, named, block.orbit, out.scratch / "models", "ablation: orbit models")
     taught = [
         taught_by_orbit(experiment, seed, model.state, block.student)

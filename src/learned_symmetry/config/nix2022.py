@@ -106,6 +106,23 @@ class ImageOrbit(Strict):
     gamma: Share
 
 
+class Hinge(Strict):
+    weight: NonNegativeFloat
+    margin: PositiveFloat
+
+
+class ImageAffine(Strict):
+    """Orbit by affine transforms, under rotations."""
+
+    order: int = Field(ge=2)
+    init: Literal["inplane", "identity", "all_axes"]
+    clamp: bool
+    detach: bool
+    hinge: Hinge
+    weights: ImageWeights
+    gamma: Share
+
+
 class ImageSchedule(Strict):
     """How long, on how many images (null: all) and at which learning rate (null: the optimiser's)."""
 
@@ -141,11 +158,13 @@ class ImageSettings(Strict):
     dropout: float = Field(ge=0, lt=1)
     optimiser: ImageOptimiser
     orbit: ImageOrbit
+    affine: ImageAffine
     seeds: PositiveInt
     cnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
+    gcnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
     validation_images: PositiveInt | None
     teacher_test_images: PositiveInt | None
-    settings: dict[Literal["cnn_mlp"], ImageSetting]
+    settings: dict[Literal["cnn_mlp", "gcnn_mlp"], ImageSetting]
 
 
 class MethodHead(BaseModel):
