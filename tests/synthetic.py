@@ -12,9 +12,15 @@ from typing import Any
 
 from learned_symmetry import config
 from learned_symmetry.config.nix2022 import Nix2022
+from learned_symmetry.report.papers import image_stages
 from learned_symmetry.results import result_path, wall_path, write_json
 
 ROOT = Path(__file__).parents[1]
+COLUMNS = {  # setting -> its metrics' names
+    "cnn_mlp": ("table1.{}.cnn_mlp_centered", "table1.{}.cnn_mlp_translated"),
+    "gcnn_mlp": ("table2.{}.upright", "table2.{}.rotated"),
+    "resnet_vit": ("table1.{}.resnet_vit_centered", "table1.{}.resnet_vit_translated"),
+}
 
 
 def settings(scale: str = "quick", shifts: Sequence[int] = (0, 10, 20, 30, 40)) -> Nix2022:
@@ -40,7 +46,7 @@ def write_stage(scale: str, stage: str, metrics: Mapping[str, Any], data: str = 
 
 
 def write_nix2022(folder: Path, cfg: Nix2022, seeds: int = 3) -> None:
-    """Everything that Figures 2 and 3 read, under `folder`, which is the working directory; and the reference."""
+    """Everything that figures and tables read, under `folder`, which is the working directory; and the reference."""
     shutil.copytree(ROOT / "paper/reference", folder / "paper/reference", dirs_exist_ok=True)
     rng = random.Random(0)
     for method in ["teacher", *cfg.methods, "orbit"]:
@@ -57,3 +63,17 @@ def write_nix2022(folder: Path, cfg: Nix2022, seeds: int = 3) -> None:
     path = write_stage(cfg.scale, "search", search)
     notes = {method: {"points": 4, "winner": f"{method}/lr=0.01/gamma=0.5"} for method in cfg.search.methods}
     write_json(path, json.loads(path.read_text()) | {"notes": notes})
+    for stage in image_stages(cfg):
+        kind, _, name = stage.removeprefix("image_").partition("_")
+        setting = next(setting for setting in cfg.images.settings if name.startswith(setting))
+        row = "teacher" if kind == "teacher" else name.removeprefix(f"{setting}_").replace("none", "student")
+        metrics = {column.format(row): metric([rng.uniform(0.1, 1) for _ in range(2)]) for column in COLUMNS[setting]}
+        write_stage(cfg.scale, stage, metrics)
+    rows = [f"r{number:04b}" for number in range(2, 16)]
+    ablation = {f"table6.{row}.{c}": metric([rng.random()]) for row in rows for c in ("centered", "translated")}
+    write_stage(cfg.scale, "ablation", ablation)
+    path = write_stage(
+        cfg.scale, "image_orbit_cnn_mlp", {f"fig5.kernels.{m}": metric([4]) for m in ("onehot", "distinct")}
+    )
+    tiles = {"kernels": [[[rng.uniform(-1, 1)] * 5] * 5] * 25, "moved": [[[rng.random()] * 28] * 28] * 25}
+    write_json(path, json.loads(path.read_text()) | {"notes": tiles})

@@ -7,9 +7,9 @@ import math
 from torch import Tensor
 
 
-def as_signal(vector: Tensor, positions: int) -> Tensor:
-    """(b, c * positions) -> (b, c, positions), channel by channel."""
-    return vector.unflatten(1, (-1, positions))
+def as_signal(activation: Tensor, positions: int) -> Tensor:
+    """Vectors (b, c * positions) -> (b, c, positions), channel by channel; signals as they are."""
+    return activation.reshape(len(activation), -1, positions)
 
 
 def square(units: int) -> tuple[int, int]:
