@@ -26,11 +26,13 @@ def multipliers(kernels: Tensor, height: int, width: int) -> Tensor:
     """Kernels (|G|, k, k) as multipliers (|G|, height, width // 2 + 1) of a circular map's Fourier transform.
 
     Cross-correlation (K * x)[i, j] = sum_ab K[a, b] x[i + a - p, j + b - p] around both edges, p = floor((k - 1) / 2).
+    Of a kernel larger than the map (5 x 5 on the MLP's 4 x 4) the weights that meet at one position add up.
     """
     size = kernels.shape[-1]
     before = (size - 1) // 2
-    padded = F.pad(kernels, (0, width - size, 0, height - size)).roll((-before, -before), (-2, -1))
-    return torch.fft.rfft2(padded).conj()
+    tiles = F.pad(kernels, (0, -size % width, 0, -size % height))
+    wrapped = tiles.unflatten(-1, (-1, width)).unflatten(-3, (-1, height)).sum((-4, -2))
+    return torch.fft.rfft2(wrapped.roll((-before, -before), (-2, -1))).conj()
 
 
 def repeated(multiplier: Tensor, n: Tensor, most: int) -> Tensor:
