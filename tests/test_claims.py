@@ -179,7 +179,7 @@ def test_script_writes_verdicts_that_do_not_change(
     assert claims["N4"]["verdict"] == "holds"  # the made-up students reach 0.4, the made-up orbit 0.9
     assert claims["N12"]["verdict"] == "fails"
     assert claims["N33"]["missing"] == ["lemma1.rdl.distance", "lemma1.rdl.shift_invariance_gap"]
-    assert all(claims[f"N{k}"]["verdict"] == "not run" for k in (21, 22, 23, 24, 33))
+    assert claims["N33"]["verdict"] == "not run"
     assert capsys.readouterr().out.startswith("nix2022/claims: ")
 
 

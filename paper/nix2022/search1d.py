@@ -57,7 +57,9 @@ def the_papers(cfg: config.Settings, method: str, runs: list[dict[str, Any]]) ->
     chosen: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
         params = run["params"]
-        if params["method"] == method and all(params[key] == own[key] for key in own.keys() - {"lr", "linear", "images"}):
+        if params["method"] == method and all(
+            params[key] == own[key] for key in own.keys() - {"lr", "linear", "images"}
+        ):
             chosen.setdefault(params["point"], []).append(run)
     return chosen
 

@@ -31,7 +31,8 @@ def main(cfg: config.Settings) -> None:
         columns=tuple(COLUMNS.values()),
         notes=(
             "The paper's centered accuracy of Augment was measured on training images (D34).",
-            f"The CNN's channels here: {', '.join(map(str, cfg.images.cnn_channels))} (the paper's: 128, 64, 64).",
+            f"The CNN's channels here: {', '.join(map(str, cfg.images.cnn_channels))} (the paper's: 128, 64, 64); the"
+            f" ResNet's first width: {cfg.images.resnet_width} (64).",
         ),
     )
     for row in ROWS:

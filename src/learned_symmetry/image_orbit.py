@@ -61,7 +61,8 @@ def _model(experiment: Experiment, seed: int) -> nn.Module:
 
 def _kernels(experiment: Experiment) -> nn.Module:
     block = experiment.cfg.images.orbit
-    return OrbitImageKernels(experiment.setting.layers, block.first_layer_transform, block.order, block.size, block.std)
+    first = block.first_layer_transform[experiment.name]
+    return OrbitImageKernels(experiment.setting.layers, first, block.order, block.size, block.std)
 
 
 def _learn_kernels(experiment: Experiment) -> Objective:

@@ -23,6 +23,8 @@ from learned_symmetry.measure.accuracy import accuracy
 from learned_symmetry.models.cnn import CNN
 from learned_symmetry.models.gcnn import GCNN
 from learned_symmetry.models.mlp import MLP
+from learned_symmetry.models.resnet import ResNet18
+from learned_symmetry.models.vit import ViT
 from learned_symmetry.objective import Objective, Transfer
 from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.rng import generator
@@ -61,6 +63,15 @@ SETTINGS = {
         layers=("layer1", "layer2", "layer3"),
         table="table1",
         columns=("cnn_mlp_centered", "cnn_mlp_translated"),
+        moved=_translated,
+        orbit="kernels",
+    ),
+    "resnet_vit": Setting(
+        teacher=lambda cfg: ResNet18(cfg.images.resnet_width),
+        student=lambda cfg: ViT(),
+        layers=("layer1", "layer2", "layer3", "layer4", "layer5"),
+        table="table1",
+        columns=("resnet_vit_centered", "resnet_vit_translated"),
         moved=_translated,
         orbit="kernels",
     ),

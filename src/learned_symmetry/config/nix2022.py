@@ -101,7 +101,7 @@ class ImageOrbit(Strict):
     n_max: PositiveInt
     clamp: bool
     detach: bool
-    first_layer_transform: bool
+    first_layer_transform: dict[Literal["cnn_mlp", "resnet_vit"], bool]
     weights: ImageWeights
     gamma: Share
 
@@ -161,10 +161,11 @@ class ImageSettings(Strict):
     affine: ImageAffine
     seeds: PositiveInt
     cnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
+    resnet_width: PositiveInt
     gcnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
     validation_images: PositiveInt | None
     teacher_test_images: PositiveInt | None
-    settings: dict[Literal["cnn_mlp", "gcnn_mlp"], ImageSetting]
+    settings: dict[Literal["cnn_mlp", "resnet_vit", "gcnn_mlp"], ImageSetting]
 
 
 class MethodHead(BaseModel):
