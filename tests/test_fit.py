@@ -21,18 +21,23 @@ from torch import Tensor, nn
 
 from learned_symmetry.data import mnist1d
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
-from learned_symmetry.models import Network, cached_features, seeded
+from learned_symmetry.models import Network, cached_features, cnn, masks, mlp, seeded
+from learned_symmetry.models.cnn import CNN
+from learned_symmetry.models.mlp import MLP
 from learned_symmetry.models.mnist1d import LAYERS, OrbitKernels, Student, Teacher
+from learned_symmetry.models.orbit_images import OrbitImageKernels
 from learned_symmetry.objective import Batch, CrossEntropy, Objective
 from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.rng import generator
 from learned_symmetry.transfer.kd import KD
 from learned_symmetry.transfer.orbit import LearnOrbit, Orbit
+from learned_symmetry.transfer.orbit_images import ImageOrbit, LearnImageOrbit
 from learned_symmetry.transfer.rdl import RDL
 
 ROOT = Path(__file__).parents[1]
 FLOAT32, FLOAT64 = 2e-5, 1e-10  # of weights that start within ± 0.5, after 50 steps of Adam
 ARCHITECTURE = Teacher().requires_grad_(False)
+IMAGES_ARCHITECTURE = CNN((2, 3, 4)).requires_grad_(False).eval()
 Make = Callable[[int], Run]  # seed -> a fresh run
 
 
@@ -118,6 +123,45 @@ def taught_by_orbit(seed: int, head: Literal["pooling", "linear"] = "pooling") -
     return a_run(seed, lambda: Student(head), Orbit(0.3 + 0.3 * seed, "flat"), lr=1e-3 * (1 + seed), constants=rho)
 
 
+def images(seed: int, size: int = 40) -> dict[str, Tensor]:
+    stream = generator(seed, "test images", size)
+    return {"x": torch.rand(size, 1, 28, 28, generator=stream), "y": torch.randint(10, (size,), generator=stream)}
+
+
+def on_images(seed: int, network: Callable[[], nn.Module], objective: Objective, **more: Any) -> Run:
+    parts = {"train": images(seed), "valid": images(seed + 100, 20)}
+    return a_run(seed, network, objective, **(parts | {"lr": 1e-3 * (1 + seed), "weight_decay": 0.01 * seed} | more))
+
+
+def a_dropping_mlp(seed: int) -> Run:
+    return on_images(seed, lambda: MLP((9, 8, 7), 0.3), CrossEntropy())
+
+
+def a_dropping_cnn(seed: int) -> Run:
+    return on_images(seed, lambda: CNN((4, 4, 4), 0.3), CrossEntropy(), lr=0.01 * (1 + seed))
+
+
+def an_image_orbit_model(seed: int) -> Run:
+    weights = seeded(lambda: CNN((2, 3, 4)), generator(seed, "teacher")).state_dict()
+    weighed = {"ce": 0.5 + seed, "equiv": 1.0 + seed, "inv": 10.0 - seed, "group": 1.0 + seed}
+    shape = {"layers": cnn.LAYERS, "terms": tuple(weighed), "n_max": 3, "clamp": True, "detach": True, "order": 6}
+    return on_images(
+        seed,
+        lambda: OrbitImageKernels(cnn.LAYERS, order=6),
+        LearnImageOrbit(IMAGES_ARCHITECTURE, **shape, **weighed),
+        lr=0.01 * (1 + seed),
+        constants={f"weights.{name}": w for name, w in weights.items()},
+    )
+
+
+def an_mlp_taught_by_orbit(seed: int) -> Run:
+    with torch.no_grad():
+        banks = seeded(lambda: OrbitImageKernels(mlp.LAYERS, order=6, std=0.2), generator(seed, "rho"))()
+    objective = ImageOrbit(0.3 + 0.3 * seed, 3, True, 6, layers=mlp.LAYERS)
+    rho = {f"rho.{name}": bank.detach() for name, bank in banks.items()}
+    return on_images(seed, lambda: MLP((18, 8, 32), 0.3), objective, constants=rho)
+
+
 FAMILIES: dict[str, Make] = {
     "kd pooling": taught_by_kd,
     "kd linear": lambda seed: taught_by_kd(seed, "linear"),
@@ -127,6 +171,10 @@ FAMILIES: dict[str, Make] = {
     "orbit model": an_orbit_model,
     "orbit pooling": taught_by_orbit,
     "orbit linear": lambda seed: taught_by_orbit(seed, "linear"),
+    "mlp with dropout": a_dropping_mlp,
+    "cnn with dropout": a_dropping_cnn,
+    "image orbit model": an_image_orbit_model,
+    "orbit mlp": an_mlp_taught_by_orbit,
 }
 each_family = pytest.mark.parametrize("make", FAMILIES.values(), ids=FAMILIES)
 
@@ -213,7 +261,9 @@ def test_stacked_equals_looped_in_float32(make: Make, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("how", ["always", "never"])
-@pytest.mark.parametrize("make", [FAMILIES[name] for name in ("kd linear", "orbit model")], ids=["kd", "orbit model"])
+@pytest.mark.parametrize(
+    "make", [taught_by_kd, an_orbit_model, a_dropping_mlp, a_dropping_cnn], ids=["kd", "orbit model", "mlp", "cnn"]
+)
 def test_a_result_does_not_depend_on_the_neighbours(make: Make, how: str, tmp_path: Path) -> None:
     how_to = recipe(steps=20, evaluate_every=20, stack=how)
     alone = [fit([make(seed)], how_to, scratch=tmp_path / f"{seed}")[0] for seed in range(3)]
@@ -263,6 +313,62 @@ def test_training_is_adam_on_batches_in_order(network: Callable[[], nn.Module], 
         assert {32, 6, 12} < sizes  # steps 0 and 1, 2, and 4
         for name, weight in model.state_dict().items():
             torch.testing.assert_close(done.state[name], weight, rtol=0, atol=FLOAT64)
+
+
+@dataclass(frozen=True)
+class Judged(CrossEntropy):
+    """Plain training, judged by the loss."""
+
+    selects: ClassVar[Literal["accuracy", "loss"]] = "loss"
+
+
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize("how", ["always", "never"])
+@pytest.mark.parametrize("make", [a_dropping_mlp, a_dropping_cnn], ids=["mlp", "cnn"])
+def test_what_is_dropped_depends_on_seed_and_step_alone(make: Make, how: str, tmp_path: Path) -> None:
+    """Against a plain loop with those masks; nothing is dropped in validation."""
+    runs = [replace(make(seed), objective=Judged()) for seed in range(2)]
+    how_to = recipe(steps=7, evaluate_every=1, stack=how)
+    for done in fit(runs, how_to, scratch=tmp_path):
+        run = done.run
+        model = make(run.seed).network.train()
+        adam = torch.optim.Adam(model.parameters(), lr=run.lr, weight_decay=run.weight_decay)
+        losses, judged = [], []
+        for step in range(7):
+            rows = list(range(16 * step % 40, min(16 * step % 40 + 16, 40)))
+            keep = masks(model, len(rows), generator(run.seed, "dropout", step))
+            assert len(keep) == 3
+            adam.zero_grad()
+            loss = F.cross_entropy(Network(model, keep)(run.train["x"][rows]), run.train["y"][rows])
+            loss.backward()
+            adam.step()
+            losses.append((step + 1, pytest.approx(loss.item(), abs=FLOAT64)))
+            with torch.no_grad():
+                loss = F.cross_entropy(model(run.valid["x"]), run.valid["y"])
+            judged.append((step + 1, pytest.approx(loss.item(), abs=FLOAT64)))
+        assert done.history["loss.total"] == losses
+        assert done.history["validation.loss"] == judged
+
+
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize("how", ["always", "never"])
+@pytest.mark.parametrize("size", [20, 19, 7, 1])
+def test_a_validation_in_chunks_is_that_of_the_whole(
+    size: int, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(folder: str, objective: Objective) -> list[Fitted]:
+        runs = [replace(a_dropping_mlp(seed), objective=objective) for seed in range(2)]
+        return fit(runs, recipe(steps=9, evaluate_every=3, stack=how), scratch=tmp_path / folder)
+
+    kinds = {"loss": Judged(), "accuracy": CrossEntropy()}
+    whole = {name: train(f"whole {name}", kind) for name, kind in kinds.items()}
+    monkeypatch.setattr("learned_symmetry.fit.VALIDATED", size)
+    for name, kind in kinds.items():
+        for chunked, expected in zip(train(f"chunks {name}", kind), whole[name], strict=True):
+            key = f"validation.{name}"
+            values = [(step, pytest.approx(value, abs=1e-6)) for step, value in expected.history[key]]
+            assert chunked.history[key] == values
+            assert torch.equal(chunked.state["head.weight"], expected.state["head.weight"])
 
 
 def test_auto_stacks_dense_networks_and_loops_where_something_convolves(tmp_path: Path) -> None:
@@ -321,6 +427,13 @@ def test_every_step_and_every_validation_draws_anew(tmp_path: Path) -> None:
     assert not {u for _, u in watched(1, tmp_path / "1", steps=6, evaluate_every=2)} & {u for _, u in seen}
 
 
+def test_every_chunk_of_a_validation_draws_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("learned_symmetry.fit.VALIDATED", 2)
+    seen = watched(0, tmp_path, steps=4, evaluate_every=2)
+    assert [rows for rows, _ in seen if rows[0] >= 100] == [[100, 101], [102]] * 2
+    assert len({u for _, u in seen}) == len(seen) == 4 + 4
+
+
 # ---- each run's own schedule -----------------------------------------------------------------------------------------
 
 
@@ -341,6 +454,63 @@ def test_each_run_follows_its_own_schedule(how: Literal["always", "never"], tmp_
         assert (done.progress.ended, done.steps, done.progress.best_step, done.dropped) == ("steps", 20, 20, None)
         assert done.state["w"].tolist() == [[pytest.approx(w, abs=1e-4)] * 2] * 2
         assert len(done.history["lr"]) == 20
+
+
+@pytest.mark.parametrize("how", ["always", "never"])
+def test_a_plateau_brings_the_best_weights_back(how: Literal["always", "never"], tmp_path: Path) -> None:
+    """`near` is best at -3 after step 3; after step 5 it is there again, with half the rate: -3.5 is nearer to -3.4."""
+    how_to = recipe(stack=how, **(STEP_BY_STEP | {"plateau": PlateauRule(2, 0.5, 1, restore=True)}))
+    far, near = fit([falling("far", 100), falling("near", 3.4)], how_to, scratch=tmp_path)
+    distances = [2.4, 1.4, 0.4, 0.6, 1.6, 0.1, 0.6, 1.1]
+    assert [value for _, value in near.history["validation.loss"]] == pytest.approx(distances, abs=1e-4)
+    assert (near.progress.ended, near.steps, near.progress.best_step) == ("plateaus", 8, 6)
+    assert near.state["w"].tolist() == [[pytest.approx(-3.5, abs=1e-4)] * 2] * 2
+    assert far.state["w"].tolist() == [[pytest.approx(-20, abs=1e-4)] * 2] * 2  # its weights are its own
+
+
+@pytest.mark.parametrize("how", ["always", "never"])
+def test_the_rate_rises_to_the_runs_own(how: Literal["always", "never"], tmp_path: Path) -> None:
+    """Before evaluation e it is min(1, (e + 1) / 5) of it; two steps an evaluation, each lowers w by the rate."""
+    settings = {"steps": 14, "batch": 2, "evaluate_every": 2, "warmup": 5, "plateau": PlateauRule(1, 0.5, 5)}
+    far, near = fit(
+        [falling("far", 100), falling("near", 1.6, lr=2.0)], recipe(stack=how, **settings), scratch=tmp_path
+    )
+    rates = [0.4, 0.6, 0.8, 1, 1, 1, 1]  # before each evaluation
+    w = [sum(rates[: e + 1]) * -2 for e in range(7)]
+    assert [value for _, value in far.history["validation.loss"]] == pytest.approx([100 + x for x in w], abs=1e-4)
+    after = [*rates[1:], 1]  # what is recorded is the rate until the next
+    assert far.history["lr"] == [(2 * e, pytest.approx(rate)) for e, rate in enumerate(after, start=1)]
+    fallen = [1, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.03125]  # `near` was best at once; it has a plateau a time
+    expected = [(2 * e, pytest.approx(2 * a * b)) for e, (a, b) in enumerate(zip(after, fallen, strict=True), start=1)]
+    assert near.history["lr"] == expected
+
+
+class Idle(Number):
+    """With weights that no loss uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Parameter(torch.ones(3, 2))
+        self.bare = nn.Parameter(torch.ones(4))
+
+
+@pytest.mark.parametrize("how", ["always", "never"])
+def test_weights_that_the_loss_does_not_use_stay_as_they_are(how: Literal["always", "never"], tmp_path: Path) -> None:
+    """Nor does weight decay touch them, nor a checkpoint."""
+    how_to = recipe(stack=how, checkpoint_seconds=0, **STEP_BY_STEP)
+
+    def train(folder: str) -> list[Fitted]:
+        runs = [replace(falling(n, 100, lr=0.5), network=Idle(), weight_decay=0.1) for n in ("a", "b")]
+        return fit(runs, how_to, scratch=tmp_path / folder)
+
+    undisturbed = train("undisturbed")
+    with power_for(9, Fall), pytest.raises(RuntimeError, match="power cut"):
+        train("killed")
+    for again, expected in zip(train("killed"), undisturbed, strict=True):
+        same(again, expected)
+        assert again.state["w"].mean().item() < -3
+        assert torch.equal(again.state["idle"], torch.ones(3, 2))
+        assert torch.equal(again.state["bare"], torch.ones(4))
 
 
 def test_the_best_network_is_ready_to_evaluate(tmp_path: Path) -> None:
@@ -436,8 +606,13 @@ def power_for(steps: int, kind: type[Objective]) -> Iterator[None]:
 @pytest.mark.parametrize("how", ["always", "never"])
 @pytest.mark.parametrize(
     ("make", "kind", "order"),
-    [(taught_by_kd, KD, "shuffled"), (an_orbit_model, LearnOrbit, "sequential")],
-    ids=["student", "orbit model"],
+    [
+        (taught_by_kd, KD, "shuffled"),
+        (an_orbit_model, LearnOrbit, "sequential"),
+        (a_dropping_mlp, CrossEntropy, "shuffled"),
+        (an_mlp_taught_by_orbit, ImageOrbit, "sequential"),
+    ],
+    ids=["student", "orbit model", "mlp with dropout", "orbit mlp"],
 )
 def test_killed_and_started_again_it_ends_the_same(
     make: Make, kind: type[Objective], how: str, order: str, tmp_path: Path
@@ -604,6 +779,99 @@ def test_threads_are_given_back(tmp_path: Path) -> None:
     before = torch.get_num_threads()
     fit([falling(f"{n}", 100) for n in range(3)], recipe(**STEP_BY_STEP), scratch=tmp_path)
     assert torch.get_num_threads() == before
+
+
+# ---- networks with running statistics --------------------------------------------------------------------------------
+
+
+class Normed(nn.Module):
+    """A convolution and a batch norm; no bias between them, whose gradient would be rounding alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 5, stride=4, bias=False)
+        self.norm = nn.BatchNorm2d(3)
+        self.head = nn.Linear(3, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.conv(x)).relu().mean((2, 3)))
+
+
+@dataclass(frozen=True)
+class Counting(CrossEntropy):
+    """Judged by how many batches the batch norm has seen: the fewer, the better."""
+
+    selects: ClassVar[Literal["accuracy", "loss"]] = "loss"
+
+    def score(self, network: Network, batch: Batch) -> Tensor:
+        assert not network.module.training
+        return network.module.norm.num_batches_tracked.to(batch["x"].dtype) + 0 * network(batch["x"]).sum()
+
+
+def normed(seed: int, objective: Objective | None = None) -> Run:
+    return on_images(seed, Normed, objective or CrossEntropy(), lr=0.1)
+
+
+RESTORING = {"steps": 20, "evaluate_every": 1, "plateau": PlateauRule(2, 0.5, 2, restore=True)}
+
+
+@pytest.mark.usefixtures("in_float64")
+def test_a_plateau_brings_running_statistics_back(tmp_path: Path) -> None:
+    """Best after step 1; weights and statistics of then are there again after steps 3 and 5, the optimiser goes on."""
+    run = normed(0, Counting())
+    (done,) = fit([run], recipe(**RESTORING), scratch=tmp_path)
+    assert [value for _, value in done.history["validation.loss"]] == [1, 2, 3, 2, 3, 2, 3]
+
+    model = normed(0).network
+    adam = torch.optim.Adam(model.parameters(), lr=0.1)
+    losses = []
+    for step in range(7):
+        rows = list(range(16 * step % 40, min(16 * step % 40 + 16, 40)))
+        adam.zero_grad()
+        loss = F.cross_entropy(model.train()(run.train["x"][rows]), run.train["y"][rows])
+        loss.backward()
+        adam.step()
+        losses.append((step + 1, pytest.approx(loss.item(), abs=FLOAT64)))
+        if step == 0:
+            best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if step in (2, 4):
+            model.load_state_dict(best)
+            adam.param_groups[0]["lr"] /= 2
+    assert done.history["loss.total"] == losses
+    assert done.state.keys() == best.keys()
+    for name, tensor in best.items():
+        torch.testing.assert_close(done.state[name], tensor, rtol=0, atol=FLOAT64)
+    assert done.state["norm.running_mean"].abs().min() > 0
+    assert done.network().norm.num_batches_tracked.item() == 1
+
+
+@pytest.mark.parametrize("make", [lambda seed: normed(seed, Counting()), normed], ids=["restored", "not restored"])
+@pytest.mark.parametrize("steps", [2, 3, 5, 6])
+def test_running_statistics_survive_a_kill(make: Make, steps: int, tmp_path: Path) -> None:
+    """Between two checkpoints, and before and after a plateau."""
+    kind = type(make(0).objective)
+    how_to = recipe(**(RESTORING | {"steps": 8}), checkpoint_seconds=0, order="shuffled")
+
+    def train(folder: str) -> list[Fitted]:
+        return fit([make(0)], how_to, scratch=tmp_path / folder)
+
+    undisturbed = train("undisturbed")
+    with power_for(steps, kind), pytest.raises(RuntimeError, match="power cut"):
+        train("killed")
+    for again, expected in zip(train("killed"), undisturbed, strict=True):
+        same(again, expected)
+
+
+def test_networks_with_running_statistics_are_never_stacked(tmp_path: Path) -> None:
+    how_to = recipe(steps=6, evaluate_every=3, stack="always")
+    together = fit([normed(seed) for seed in range(3)], how_to, scratch=tmp_path / "all")
+    assert len(list((tmp_path / "all").iterdir())) == 3
+    for seed, done in enumerate(together):
+        same(done, fit([normed(seed)], how_to, scratch=tmp_path / f"{seed}")[0])
+        assert done.state["norm.num_batches_tracked"] == done.progress.best_step
+    initial = normed(0).network.state_dict()  # a copy was trained
+    for name, tensor in together[0].run.network.state_dict().items():
+        assert torch.equal(tensor, initial[name]), name
 
 
 # ---- training commutes with circular shifts of the data --------------------------------------------------------------

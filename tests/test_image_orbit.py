@@ -356,9 +356,7 @@ def test_exact_shifts_leave_nothing_to_learn(n: int) -> None:
 
     objective = learning(teacher, layers=layers, order=25)
     found = objective.losses(as_network(model), batch)
-    assert found["equiv"].item() == pytest.approx(
-        0, abs=1e-15
-    )  # a difference of squares: no better than their rounding
+    assert found["equiv"].item() == pytest.approx(0, abs=1e-15)  # the squares that cancel each other are rounded
     assert found["inv"].item() == pytest.approx(0, abs=1e-24)
     assert found["group"].item() == 0
     with torch.no_grad():

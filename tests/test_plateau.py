@@ -78,6 +78,16 @@ def test_the_sixth_plateau_ends_the_run_and_lowers_nothing(name: Literal["paper"
         assert rates[-2] == rates[-1]  # the sixth plateau itself no longer counts for the rate
 
 
+@pytest.mark.parametrize("name", ["paper", "code"])
+def test_the_rate_does_not_fall_below_the_floor(name: Literal["paper", "code"]) -> None:
+    """From 0.01 by halves to the floor; plateaus go on, and end the run as without one."""
+    _, improved, rates = follow([0.5] * 100, rule(2, 0.5, 9, rule=name, floor=0.003))
+    assert list(dict.fromkeys(rates)) == [0.01, 0.005, 0.003]
+    assert len(improved) == 1 + 10 * 2
+    _, _, rates = follow([0.5] * 100, rule(2, 0.5, 9, rule=name))
+    assert rates[-1] < 2e-4
+
+
 def test_no_plateau_allowed_ends_at_the_first() -> None:
     assert len(follow([0.5] * 9, rule(patience=3, plateaus=0))[1]) == 1 + 3
 

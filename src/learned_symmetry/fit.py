@@ -413,11 +413,9 @@ class _Stack:
                 self._restore(place, self.best[number])
             if progress.ended is None and self.step >= self.recipe.steps:
                 progress.ended = "steps"
-            for name, value in (
-                seen | {f"validation.{self.objective.selects}": values[place], "lr": progress.lr}
-            ).items():
+            rate = self.adam.param_groups[place]["lr"] = self._rate(number)
+            for name, value in (seen | {f"validation.{self.objective.selects}": values[place], "lr": rate}).items():
                 self.history[number].setdefault(name, []).append((self.step, value))
-            self.adam.param_groups[place]["lr"] = self._rate(number)
             if progress.ended is None:
                 stays.append(place)
             else:

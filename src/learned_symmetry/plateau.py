@@ -63,7 +63,7 @@ class Progress:
             self._not_lower += 1
         if self._not_lower > rule.patience:
             self._not_lower = 0
-            self.lr *= rule.decay
+            self.lr = max(self.lr * rule.decay, rule.floor)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
