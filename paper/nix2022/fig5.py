@@ -21,7 +21,7 @@ def main(cfg: config.Settings) -> None:
     onehot, distinct = (results.metric(f"fig5.kernels.{name}")["values"] for name in ("onehot", "distinct"))
     figure, (left, right) = style.pictures(2)
     draw.mosaic(
-        left, shown["kernels"], f"learned kernels, {onehot[0]} of {len(shown['kernels'])} mostly one shift", signed=True
+        left, shown["kernels"], f"learned kernels, {onehot[0]:.0f} of {len(shown['kernels'])} mostly one shift", signed=True
     )
     draw.mosaic(right, shown["moved"], "each applied once to one test image")
     data = {**shown, "onehot": onehot, "distinct": distinct}
