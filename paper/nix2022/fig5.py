@@ -20,9 +20,8 @@ def main(cfg: config.Settings) -> None:
     results, shown = measured(cfg.scale, "nix2022", [stage]), read_result(cfg.scale, "nix2022", stage)["notes"]
     onehot, distinct = (results.metric(f"fig5.kernels.{name}")["values"] for name in ("onehot", "distinct"))
     figure, (left, right) = style.pictures(2)
-    draw.mosaic(
-        left, shown["kernels"], f"learned kernels, {onehot[0]:.0f} of {len(shown['kernels'])} mostly one shift", signed=True
-    )
+    title = f"learned kernels, {onehot[0]:.0f} of {len(shown['kernels'])} mostly one shift"
+    draw.mosaic(left, shown["kernels"], title, signed=True)
     draw.mosaic(right, shown["moved"], "each applied once to one test image")
     data = {**shown, "onehot": onehot, "distinct": distinct}
     save_figure(figure, "nix2022", "fig5", cfg.scale, data, results.facts())
