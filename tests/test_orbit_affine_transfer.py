@@ -15,6 +15,7 @@ from learned_symmetry.models.mlp import MLP
 from learned_symmetry.models.orbit_affine import AffineOrbit, inplane_affine, resample
 from learned_symmetry.rng import generator
 from learned_symmetry.transfer.orbit_affine import LearnAffineOrbit, TaughtByAffine, act, hinge
+from tests.losses import check_teaching
 
 ORDER = 5
 ALL = (*LAYERS, "logits")
@@ -157,13 +158,7 @@ def test_teaching_against_a_loop_over_examples(randn: Randn) -> None:
         terms["augmented"].append(F.cross_entropy(student(moved), y[None]))
     expected = {k: torch.stack(v).mean() for k, v in terms.items()}
     found = TaughtByAffine(0.3, True, ORDER, layers=LAYERS).losses(as_network(student), batch)
-    for name, value in expected.items():
-        assert found[name].item() == pytest.approx(value.item(), rel=1e-9), name
-    total = 0.7 * expected["task"] + 0.3 * (expected["match"] + expected["augmented"])
-    assert found["total"].item() == pytest.approx(total.item(), rel=1e-9)
-    weights = list(student.parameters())
-    for ours, looped in zip(*(torch.autograd.grad(t, weights) for t in (found["total"], total)), strict=True):
-        torch.testing.assert_close(ours, looped, rtol=1e-8, atol=1e-12)
+    check_teaching(found, expected, student, gradients=1e-8)
 
 
 def test_the_identity_leaves_nothing_to_match(randn: Randn) -> None:

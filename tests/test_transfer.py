@@ -26,6 +26,7 @@ from learned_symmetry.transfer.kd import KD
 from learned_symmetry.transfer.none import NoTransfer
 from learned_symmetry.transfer.orbit import LearnOrbit, Orbit, act, spectrum
 from learned_symmetry.transfer.rdl import RDL, gram_gap, similarity
+from tests.losses import check_teaching
 from tests.networks import as_student
 
 ALL = (*LAYERS, "logits")
@@ -470,13 +471,7 @@ def test_teaching_by_orbit_against_a_loop_over_examples(layout: str, head: str, 
     student, model = build(lambda: Student(head)), build(OrbitKernels, 1)
     batch = stage2_batch(model, randn(3, 1, 40), torch.tensor([1, 5, 9]), torch.tensor([0, 13, 39]))
     found, expected = Orbit(0.3, layout).losses(as_network(student), batch), looped_stage2(student, layout, batch)
-    for name, value in expected.items():
-        assert found[name].item() == pytest.approx(value.item(), rel=1e-9), name
-    total = 0.7 * expected["task"] + 0.3 * (expected["match"] + expected["augmented"])
-    assert found["total"].item() == pytest.approx(total.item(), rel=1e-9)
-    weights = list(student.parameters())
-    for ours, looped in zip(*(torch.autograd.grad(t, weights) for t in (found["total"], total)), strict=True):
-        torch.testing.assert_close(ours, looped, rtol=1e-9, atol=1e-12)
+    check_teaching(found, expected, student, gradients=1e-9)
 
 
 def test_orbit_finds_nothing_to_teach_a_teacher_in_channels_and_something_on_one_ring(randn: Randn) -> None:
