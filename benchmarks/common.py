@@ -243,7 +243,7 @@ class EngineStep:
         losses.sum().backward()
         gradients = {}
         for name, leaf in zip(stack.names, stack.leaves, strict=True):
-            gradients[name] = leaf.grad.mT if leaf.dim() == 3 else leaf.grad
+            gradients[name] = stack._turned(name, leaf.grad)
             leaf.grad = None
         return {"loss": losses.detach(), **gradients}
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from learned_symmetry.models import Dropout, Network, masks
+from learned_symmetry.models.pooled import PooledLinear
 from learned_symmetry.objective import Objective
 from learned_symmetry.plateau import PlateauRule, Progress
 from learned_symmetry.record import RunRecord, save_tensors
@@ -243,6 +244,7 @@ class _Stack:
         self.objective = copy.deepcopy(runs[0].objective)
         self.length = len(runs[0].train["y"])
         self.buffers = _buffers(self.module)  # of the one run that has any; they change in place
+        self.by_rows = {f"{n}.weight" for n, part in self.module.named_modules() if isinstance(part, PooledLinear)}
         self.drops = any(isinstance(part, Dropout) for part in self.module.modules())
         pools = [{k: _Pool([getattr(r, kind)[k] for r in runs], device) for k in getattr(runs[0], kind)}
                  for kind in ("train", "valid", "constants")]  # fmt: skip
@@ -266,10 +268,11 @@ class _Stack:
     def _stack(self, weights: dict[str, Tensor], adam: dict[int, list[dict[str, Tensor]]] | None = None) -> None:
         """Take (active, ...) weights; each run's slices are parameters of its own group of one fused Adam.
 
-        Matrices lie transposed in memory: that is how the gradient of a batched linear layer arrives.
+        Each weight lies in memory as its gradient arrives: that of a batched linear layer transposed.
         """
         self.names = list(weights)
-        self.leaves = [_laid_out(w).requires_grad_() for w in weights.values()]
+        self.leaves = [self._turned(name, w).detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+                       for name, w in weights.items()]  # fmt: skip
         if not self.active:
             self.adam = None
             return
@@ -293,7 +296,11 @@ class _Stack:
     @property
     def weights(self) -> dict[str, Tensor]:
         """The weights of the active runs by name, (active, ...), in the module's own layout."""
-        return {name: leaf.mT if leaf.dim() == 3 else leaf for name, leaf in zip(self.names, self.leaves, strict=True)}
+        return {name: self._turned(name, leaf) for name, leaf in zip(self.names, self.leaves, strict=True)}
+
+    def _turned(self, name: str, weight: Tensor) -> Tensor:
+        """From the module's layout to that in memory, and back."""
+        return weight.mT if weight.dim() == 3 and name not in self.by_rows else weight
 
     def _index(self) -> Tensor:
         return torch.tensor(self.active, device=self.device)
@@ -469,10 +476,6 @@ class _Stack:
         for name, buffer in self.buffers.items():
             buffer.copy_(kept["buffers"][name])
         self._stack(kept["weights"], kept["adam"])
-
-
-def _laid_out(weights: Tensor) -> Tensor:
-    return (weights.mT if weights.dim() == 3 else weights).detach().clone(memory_format=torch.contiguous_format)
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

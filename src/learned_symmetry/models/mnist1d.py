@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from learned_symmetry.models.pooled import PooledLinear
+
 LENGTH, CLASSES = 40, 10
 LAYERS = ("layer1", "layer2")  # hooked, before the ReLU, 600 and 400 features in teacher and student alike
 
@@ -39,16 +41,20 @@ class Student(nn.Module):
     def __init__(self, head: Literal["pooling", "linear"], relu_before_head: bool = False) -> None:
         super().__init__()
         self.layer1 = nn.Linear(LENGTH, 15 * LENGTH, bias=False)
-        self.layer2 = nn.Linear(15 * LENGTH, CLASSES * LENGTH, bias=False)
-        self.head = nn.Linear(CLASSES * LENGTH, CLASSES, bias=False) if head == "linear" else None
+        if head == "pooling":
+            self.layer2, self.head = PooledLinear(15 * LENGTH, CLASSES, LENGTH), None
+        else:
+            self.layer2 = nn.Linear(15 * LENGTH, CLASSES * LENGTH, bias=False)
+            self.head = nn.Linear(CLASSES * LENGTH, CLASSES, bias=False)
         self.relu_before_head = relu_before_head
         for layer in filter(None, (self.layer1, self.layer2, self.head)):
             _uniform(layer.weight, layer.in_features)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.layer2(self.layer1(x.flatten(1)).relu())  # (b, 400)
+        hidden = self.layer1(x.flatten(1)).relu()  # (b, 600)
+        h = self.layer2(hidden)  # (b, 400)
         if self.head is None:
-            return h.unflatten(1, (CLASSES, LENGTH)).amax(-1)
+            return self.layer2.maxima(hidden, h)
         return self.head(h.relu() if self.relu_before_head else h)
 
 
