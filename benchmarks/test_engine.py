@@ -15,6 +15,7 @@ from benchmarks import common
 from learned_symmetry import fit as engine
 from learned_symmetry.fit import Run
 from learned_symmetry.models.mnist1d import CLASSES, LENGTH
+from learned_symmetry.stacking import stacks
 
 RUNS, BATCH, STEPS = 20, 100, 30
 FORMS = ("plain loop", "loop, fused Adam", "stacked")
@@ -120,7 +121,7 @@ def test_choice(
     recipes = {name: common.recipe(batch, steps, name) for name in STACKS}
 
     def program(name: str) -> list[list[str]]:
-        return [[run.name for run in part] for part in engine._stacks(runs, recipes[name], common.CPU, 2)]
+        return [[run.name for run in part] for part in stacks(runs, recipes[name], common.CPU, 2)]
 
     def train(name: str) -> common.Result:
         engine.fit(runs, recipes[name], scratch=tmp_path, device=common.CPU)

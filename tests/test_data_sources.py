@@ -257,7 +257,7 @@ def test_a_checked_file_is_not_hashed_again_but_a_changed_one_is(server, monkeyp
     server.replies["/file.bin"] = [CONTENT]
     ensure()
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "_sha256", lambda path: pytest.fail("hashed again"))
+        patch.setattr(sources, "digest", lambda path: pytest.fail("hashed again"))
         ensure()
     os.utime(FILE)  # as after a copy: looked at again, found right
     ensure()
@@ -413,7 +413,7 @@ def test_the_registry_matches_the_mirror(name):
         pytest.skip(f"no mirror of {name}: {sources.MIRROR} is {REAL_MIRROR!r}")
     for file, info in REGISTRY[name]["files"].items():
         assert (folder / file).stat().st_size == info["bytes"]
-        assert sources._sha256(folder / file) == info["sha256"]
+        assert sources.digest(folder / file) == info["sha256"]
 
 
 @pytest.mark.parametrize(("name", "published"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])

@@ -109,7 +109,7 @@ def an_orbit_model(seed: int) -> Run:
     return a_run(
         seed,
         OrbitKernels,
-        LearnOrbit(ARCHITECTURE, "inputs", equiv=0.1 + seed, inv=10.0 - seed, group=1.0 + seed),
+        LearnOrbit(ARCHITECTURE, equiv=0.1 + seed, inv=10.0 - seed, group=1.0 + seed, group_term="inputs"),
         lr=0.01 * (1 + seed),
         train=with_teacher(seed, data(seed)),
         valid=with_teacher(seed, data(seed + 100, 20)),
@@ -890,7 +890,7 @@ def shifted_orbit_model(shift: int) -> Run:
         kind: part | {f"teacher.{name}": z for name, z in cached_features(teacher, part["x"], LAYERS).items()}
         for kind, part in (("train", run.train), ("valid", run.valid))
     }
-    objective = LearnOrbit(ARCHITECTURE, "inputs", 0.1, 10.0, 10.0)
+    objective = LearnOrbit(ARCHITECTURE, 0.1, 10.0, 10.0, "inputs")
     return a_run(0, OrbitKernels, objective, lr=0.1, constants=weights, **parts)
 
 

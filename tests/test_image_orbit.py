@@ -269,6 +269,17 @@ def test_a_term_that_is_switched_off_is_absent(terms: tuple[str, ...]) -> None:
         assert score == pytest.approx(sum(WEIGHTS[t] * expected[t] for t in terms).item(), rel=1e-12)
 
 
+@pytest.mark.parametrize("terms", [("group", "inv"), ("equiv",), ("inv", "ce")])
+def test_a_term_that_weighs_nothing_teaches_as_if_it_were_off(terms: tuple[str, ...]) -> None:
+    """The rows of Table 6 are one stack that way where stacking pays."""
+    teacher, model = a_teacher(), a_model()
+    batch, zeros = stage1_batch(teacher), dict.fromkeys(set(TERMS) - set(terms), 0.0)
+    off, weightless = (learning(CNN((3, 4, 5)).eval(), terms), learning(CNN((3, 4, 5)).eval(), **zeros))
+    losses = [objective.losses(as_network(model), batch)["total"] for objective in (off, weightless)]
+    close({"total": losses[1]}, {"total": losses[0]})
+    close(slopes(losses[1], model), slopes(losses[0], model))
+
+
 def test_without_equivariance_the_hidden_layers_are_not_looked_at() -> None:
     teacher, model = a_teacher(), a_model()
     found = learning(teacher, ("ce", "inv"), layers=("no such layer",), detach=False)

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from learned_symmetry.layout import as_maps, as_signal, square
 from learned_symmetry.models import Network, cached_features, cnn, seeded
 from learned_symmetry.models.cnn import CNN
 from learned_symmetry.models.mlp import MLP
 from learned_symmetry.rng import generator
 from learned_symmetry.transfer.attention import Attention
-from learned_symmetry.transfer.layout import as_maps, as_signal, square
 from learned_symmetry.transfer.orbit_images import on_grid
 from learned_symmetry.transfer.rdl import RDL, gram_gap
 

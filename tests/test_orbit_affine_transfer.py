@@ -39,8 +39,9 @@ def model(init: str = "all_axes", seed: int = 1) -> AffineOrbit:
     return build(lambda: AffineOrbit(ORDER, init), seed)
 
 
-def learning(detach: bool = True) -> LearnAffineOrbit:
-    return LearnAffineOrbit(GCNN((2, 3, 4)), LAYERS, True, detach, margin=1.0, steepness=10.0, order=ORDER, **WEIGHTS)
+def learning(detach: bool = True, order: int = ORDER) -> LearnAffineOrbit:
+    shape = {"layers": LAYERS, "clamp": True, "detach": detach, "margin": 1.0, "steepness": 10.0, "order": order}
+    return LearnAffineOrbit(GCNN((2, 3, 4)), **shape, **WEIGHTS)
 
 
 def as_network(module: nn.Module) -> Network:
@@ -123,7 +124,7 @@ def test_true_quarter_turns_leave_nothing_of_inv(randn: Randn) -> None:
     with torch.no_grad():
         orbit.theta.copy_(turns.expand(5, -1, -1, -1))
     batch = stage1_batch(randn) | {"g": torch.arange(4)}
-    objective = LearnAffineOrbit(GCNN((2, 3, 4)), LAYERS, True, True, margin=1.0, steepness=10.0, order=4, **WEIGHTS)
+    objective = learning(order=4)
     assert objective.losses(as_network(orbit), batch)["inv"].item() == pytest.approx(0, abs=1e-20)
     moved = act(turns, "input", batch["x"])
     for g in range(4):

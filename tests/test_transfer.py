@@ -385,7 +385,7 @@ def test_learning_orbit_against_a_loop_over_examples(first_layer_transform: bool
     model = build(lambda: OrbitKernels(first_layer_transform), 1)
     g, h = torch.tensor([0, 1, 20, 39]), torch.tensor([3, 0, 21, 0])
     batch = stage1_batch(teacher, randn(4, 1, 40), g, h)
-    objective = LearnOrbit(Teacher(), "inputs", equiv=0.1, inv=10.0, group=2.0)
+    objective = LearnOrbit(Teacher(), equiv=0.1, inv=10.0, group=2.0, group_term="inputs")
     found, expected = objective.losses(as_network(model), batch), looped_stage1(model, teacher, batch)
     for name, value in expected.items():
         assert found[name].item() == pytest.approx(value.item(), rel=1e-9), name
@@ -400,7 +400,7 @@ def test_the_group_term_between_kernels(randn: Randn) -> None:
     """Eq. 3: the mean over all pairs g < h of |cos(K_g, K_h)|, whatever was drawn."""
     teacher, model = build(Teacher).requires_grad_(False), build(OrbitKernels, 1)
     batch = stage1_batch(teacher, randn(3, 1, 40), torch.tensor([0, 1, 2]), torch.tensor([1, 2, 3]))
-    found = LearnOrbit(Teacher(), "kernels", 1.0, 1.0, 1.0).losses(as_network(model), batch)
+    found = LearnOrbit(Teacher(), 1.0, 1.0, 1.0, "kernels").losses(as_network(model), batch)
     bank = model.kernels.detach().numpy()
     pairs = [(g, h) for h in range(40) for g in range(h)]
     cosine = [abs(bank[g] @ bank[h]) / np.sqrt((bank[g] @ bank[g]) * (bank[h] @ bank[h])) for g, h in pairs]
@@ -411,7 +411,7 @@ def test_the_group_term_between_kernels(randn: Randn) -> None:
 def test_true_shift_kernels_leave_nothing_to_learn(group_term: str, randn: Randn) -> None:
     teacher, g = build(Teacher).requires_grad_(False), torch.arange(40)
     batch = stage1_batch(teacher, randn(40, 1, 40), g, (g + 7) % 40)
-    objective = LearnOrbit(Teacher(), group_term, 1.0, 1.0, 1.0)
+    objective = LearnOrbit(Teacher(), 1.0, 1.0, 1.0, group_term)
     found = objective.losses(as_network(shift_kernels()), batch)
     assert found["equiv"].item() == pytest.approx(0, abs=1e-24)
     assert found["inv"].item() == pytest.approx(0, abs=1e-24)
@@ -432,7 +432,7 @@ def test_shift_kernels_shift(randn: Randn) -> None:
 
 
 def test_elements_are_drawn_uniformly_and_never_twice_the_same() -> None:
-    drawn = LearnOrbit(Teacher(), "inputs", 1.0, 1.0, 1.0).draw(generator(0, "draws"), 8000)
+    drawn = LearnOrbit(Teacher(), 1.0, 1.0, 1.0, "inputs").draw(generator(0, "draws"), 8000)
     assert (drawn["g"] != drawn["h"]).all()
     ahead = (drawn["h"] - drawn["g"]) % 40
     for values, size in ((drawn["g"], 40), (drawn["h"], 40), (ahead - 1, 39)):

@@ -31,7 +31,8 @@ def main(cfg: config.Settings) -> None:
     )
     for row in ROWS:
         names = [f"table2.{row}.{column}" for column in COLUMNS]
-        cells = [Cell(results.metrics.get(name), known.get(name)) for name in names]
+        measured_ones = [(results.metric if name in known else results.metrics.get)(name) for name in names]
+        cells = [Cell(ours, known.get(name)) for ours, name in zip(measured_ones, names, strict=True)]
         table.rows.append(((style.NAMES.get(row, row),), cells))
     save_table(table, "nix2022", "table2", cfg.scale, results.facts())
 

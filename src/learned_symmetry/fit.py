@@ -16,94 +16,25 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
+from learned_symmetry.adam import Adam
 from learned_symmetry.models import Dropout, Network, masks
 from learned_symmetry.models.pooled import PooledLinear
-from learned_symmetry.objective import Objective
-from learned_symmetry.plateau import PlateauRule, Progress
-from learned_symmetry.record import RunRecord, save_tensors
+from learned_symmetry.plateau import Progress
+from learned_symmetry.record import save_tensors
 from learned_symmetry.rng import generator
+from learned_symmetry.runs import Fitted, Recipe, Run
+from learned_symmetry.stacking import buffers, stacks
 
 M_KEEP = {-3: 1 << 25, -1: 1 << 30, -2: 1 << 26, -8: 1}  # malloc.h: mmap threshold, trim threshold, top pad, arenas
 VALIDATED = 1000  # examples at once
-SPLIT_ABOVE = 5e8  # FLOPs a step: below it Python is the cost, and two threads wait for each other
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run. Data are tensors by name with examples first; constants go into every batch whole."""
-
-    name: str
-    seed: int
-    network: nn.Module
-    objective: Objective
-    train: dict[str, Tensor]
-    valid: dict[str, Tensor]
-    lr: float
-    weight_decay: float = 0.0
-    constants: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How all runs of one call are trained: Adam with L2 weight decay, batches in order or shuffled each epoch.
-
-    With `warmup` the learning rate before evaluation e (from 1) is min(1, (e + 1) / warmup) of the run's (nix2022 D25).
-    """
-
-    steps: int
-    batch: int
-    evaluate_every: int  # steps
-    plateau: PlateauRule
-    betas: tuple[float, float]
-    eps: float
-    order: Literal["sequential", "shuffled"]
-    warmup: int = 0  # evaluations
-    stack: Literal["auto", "always", "never"] = "auto"
-    checkpoint_seconds: float = 10.0
-
-
-@dataclass
-class Fitted:
-    """A trained run: its best weights, where they came from, and the way there."""
-
-    run: Run
-    state: dict[str, Tensor]
-    progress: Progress
-    steps: int
-    history: dict[str, list[tuple[int, float]]]
-
-    @property
-    def dropped(self) -> str | None:
-        """Why the run cannot be used, or None."""
-        return None if self.progress.ended in ("plateaus", "steps") else self.progress.ended
-
-    def network(self) -> nn.Module:
-        """The run's network with its best weights, ready to evaluate."""
-        self.run.network.load_state_dict(self.state)
-        return self.run.network.eval()
-
-    def record(self, metrics: dict[str, float], **about: Any) -> RunRecord:
-        """The run as it is kept: its numbers, its settings and those in `about`, and its final `metrics`."""
-        numbers = {k: v for k, v in vars(self.run.objective).items() if isinstance(v, (int, float, str))}
-        training = {"lr": self.run.lr, "weight_decay": self.run.weight_decay}
-        best = {f"best_{self.run.objective.selects}": abs(self.progress.best), "best_step": self.progress.best_step}
-        return RunRecord(
-            name=self.run.name,
-            seed=self.run.seed,
-            params={"objective": type(self.run.objective).__name__, **numbers, **training, **about},
-            metrics=best | {"steps": self.steps, **metrics},
-            history=self.history,
-            state=self.state,
-            dropped=self.dropped,
-        )
 
 
 def fit(
@@ -119,8 +50,8 @@ def fit(
         raise ValueError(f"run names must be unique: {names}")
     device = device or torch.device("cpu")
     cores = torch.get_num_threads()
-    stacks = _stacks(runs, recipe, device, cores)
-    workers = min(len(stacks), cores) if device.type == "cpu" else 1
+    parts = stacks(runs, recipe, device, cores)
+    workers = min(len(parts), cores) if device.type == "cpu" else 1
     _keep_freed_memory()
     stop = threading.Event()
     total = len(runs) * recipe.steps
@@ -133,7 +64,7 @@ def fit(
     with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty(), leave=False) as bar:
         pool = ThreadPoolExecutor(workers)
         try:  # from before the first thread starts: Ctrl-C may come at any moment
-            futures = [pool.submit(train, stack) for stack in stacks]
+            futures = [pool.submit(train, stack) for stack in parts]
             ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
         finally:  # on Ctrl-C and after an error too: the other stacks stop at their next step
             stop.set()
@@ -156,63 +87,9 @@ def _keep_freed_memory() -> None:
             mallopt(setting, value)
 
 
-def _stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: int) -> list[list[Run]]:
-    """Runs that can be one program, together where that is faster; heavy ones in no fewer stacks than cores."""
-    groups: dict[Any, list[Run]] = {}
-    for number, run in enumerate(runs):
-        wanted = recipe.stack == "always" or (recipe.stack == "auto" and _stacking_pays(run, device))
-        together = wanted and not _buffers(run.network)  # running statistics are no function's output
-        groups.setdefault(_shape(run) if together else number, []).append(run)
-    stacks = []
-    for group in groups.values():
-        flops = 6 * recipe.batch * len(group) * sum(w.numel() for w in group[0].network.parameters())  # a dense step's
-        parts = -(-cores // len(groups)) if device.type == "cpu" and flops > SPLIT_ABOVE else 1
-        stacks += [group[part::parts] for part in range(min(parts, len(group)))]
-    return stacks
-
-
 def _checkpoint_name(stack: list[Run]) -> str:
     """By its runs, because another number of cores makes other stacks."""
     return hashlib.sha256("\n".join(run.name for run in stack).encode()).hexdigest()[:16] + ".pt"
-
-
-def _stacking_pays(run: Run, device: torch.device) -> bool:
-    """Measured (benchmarks/test_engine.py): on a CPU not for convolutions, the network's or a frozen teacher's."""
-    parts = [run.network, *(value for value in vars(run.objective).values() if isinstance(value, nn.Module))]
-    convolves = any(isinstance(m, nn.modules.conv._ConvNd) for part in parts for m in part.modules())
-    return device.type == "cuda" or not convolves
-
-
-def _buffers(module: nn.Module) -> dict[str, Tensor]:
-    """What a state holds beside parameters, such as the running statistics of a batch norm."""
-    parameters = dict(module.named_parameters())
-    return {name: tensor for name, tensor in module.state_dict().items() if name not in parameters}
-
-
-def _shape(run: Run) -> Any:
-    """Equal for runs that can be stacked: same structure, same tensors' shapes, same settings but for numbers."""
-    tensors = [
-        (kind, name, tuple(t.shape[1:] if kind in ("train", "valid") else t.shape))
-        for kind, group in (
-            ("weights", run.network.state_dict()),
-            ("train", run.train),
-            ("valid", run.valid),
-            ("constants", run.constants),
-        )
-        for name, t in group.items()
-    ]
-    settings = [(f.name, getattr(run.objective, f.name)) for f in fields(run.objective)]
-    fixed = [
-        (name, id(value) if isinstance(value, nn.Module) else value)
-        for name, value in settings
-        if not isinstance(value, float)
-    ]
-    sizes = (len(run.train["y"]), len(run.valid["y"]))
-    plain = [  # str(network) does not show settings such as a head's activation
-        (name, type(module), sorted((k, repr(v)) for k, v in vars(module).items() if not k.startswith("_")))
-        for name, module in run.network.named_modules()
-    ]
-    return repr((type(run.objective), fixed, plain, tensors, sizes))
 
 
 class _Pool:
@@ -243,7 +120,7 @@ class _Stack:
         self.module = copy.deepcopy(runs[0].network).to(device)
         self.objective = copy.deepcopy(runs[0].objective)
         self.length = len(runs[0].train["y"])
-        self.buffers = _buffers(self.module)  # of the one run that has any; they change in place
+        self.buffers = buffers(self.module)  # of the one run that has any; they change in place
         self.by_rows = {f"{n}.weight" for n, part in self.module.named_modules() if isinstance(part, PooledLinear)}
         self.drops = any(isinstance(part, Dropout) for part in self.module.modules())
         pools = [{k: _Pool([getattr(r, kind)[k] for r in runs], device) for k in getattr(runs[0], kind)}
@@ -265,32 +142,19 @@ class _Stack:
 
     # ---- weights and optimiser -------------------------------------------------------------------------------------
 
-    def _stack(self, weights: dict[str, Tensor], adam: dict[int, list[dict[str, Tensor]]] | None = None) -> None:
-        """Take (active, ...) weights; each run's slices are parameters of its own group of one fused Adam.
+    def _stack(self, weights: dict[str, Tensor], moments: list[list[Tensor]] | None = None) -> None:
+        """Take (active, ...) weights, and Adam's moments of them where it has any.
 
         Each weight lies in memory as its gradient arrives: that of a batched linear layer transposed.
         """
         self.names = list(weights)
         self.leaves = [self._turned(name, w).detach().clone(memory_format=torch.contiguous_format).requires_grad_()
                        for name, w in weights.items()]  # fmt: skip
-        if not self.active:
-            self.adam = None
-            return
-        groups = [
-            {
-                "params": [leaf.detach()[place].requires_grad_() for leaf in self.leaves],
-                "lr": self._rate(number),
-                "weight_decay": self.runs[number].weight_decay,
-            }
-            for place, number in enumerate(self.active)
-        ]
-        self.adam = torch.optim.Adam(
-            groups, lr=self.runs[0].lr, betas=self.recipe.betas, eps=self.recipe.eps, fused=True
-        )
-        for group, number in zip(groups, self.active, strict=True):
-            for parameter, state in zip(group["params"], (adam or {}).get(number, []), strict=adam is not None):
-                self.adam.state[parameter] = state
-        self.numbers_now = {name: values[self.active] for name, values in self.numbers.items()}
+        self.adam = Adam(self.leaves, self.recipe.betas, self.recipe.eps)
+        self.adam.moments = moments or self.adam.moments
+        self.rates = [self._rate(number) for number in self.active]
+        self.decays = [self.runs[number].weight_decay for number in self.active]
+        self.numbers_now = {name: values[self._index()] for name, values in self.numbers.items()}
         self.constants_now = {k: pool.whole(self._index()) for k, pool in self.constant_pool.items()}
 
     @property
@@ -303,21 +167,13 @@ class _Stack:
         return weight.mT if weight.dim() == 3 and name not in self.by_rows else weight
 
     def _index(self) -> Tensor:
-        return torch.tensor(self.active, device=self.device)
-
-    def _adam_states(self) -> dict[int, list[dict[str, Tensor]]]:
-        return {
-            number: [self.adam.state[parameter] for parameter in group["params"]]
-            for number, group in zip(self.active, self.adam.param_groups, strict=True)
-        }
+        return torch.tensor(self.active, dtype=torch.long, device=self.device)
 
     def _minimise(self, losses: Tensor) -> None:
         """One step of every run; the gradient of the sum is each run's own, for no run reads another's weights."""
         losses.sum().backward()
-        for place, group in enumerate(self.adam.param_groups):
-            for parameter, leaf in zip(group["params"], self.leaves, strict=True):
-                parameter.grad = None if leaf.grad is None else leaf.grad[place]  # None: the loss does not use it
-        self.adam.step()
+        self.step += 1
+        self.adam.update(self.leaves, self.step, self.rates, self.decays)
         for leaf in self.leaves:
             leaf.grad = None
 
@@ -393,7 +249,6 @@ class _Stack:
         while self.active and not stop.is_set():
             losses = self._map("losses", self._batch())
             self._minimise(losses["total"])
-            self.step += 1
             bar.update(len(self.active))
             if self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps:
                 self._evaluate({name: value.detach() for name, value in losses.items()}, bar)
@@ -420,7 +275,7 @@ class _Stack:
                 self._restore(place, self.best[number])
             if progress.ended is None and self.step >= self.recipe.steps:
                 progress.ended = "steps"
-            rate = self.adam.param_groups[place]["lr"] = self._rate(number)
+            rate = self.rates[place] = self._rate(number)
             for name, value in (seen | {f"validation.{self.objective.selects}": values[place], "lr": rate}).items():
                 self.history[number].setdefault(name, []).append((self.step, value))
             if progress.ended is None:
@@ -430,9 +285,10 @@ class _Stack:
                 bar.update(self.recipe.steps - self.step)
         bar.set_postfix_str(f"{len(stays)} runs, validation {sum(values) / len(values):.3f}", refresh=False)
         if len(stays) < len(self.active):
-            weights, states = {n: w.detach()[stays] for n, w in self.weights.items()}, self._adam_states()
+            rest = torch.tensor(stays, dtype=torch.long, device=self.device)
             self.active = [self.active[place] for place in stays]
-            self._stack(weights, {number: states[number] for number in self.active})
+            moments = [[tensor[rest] for tensor in moment] for moment in self.adam.moments]
+            self._stack({name: w.detach()[rest] for name, w in self.weights.items()}, moments)
 
     def _validate(self) -> list[float]:
         """Each active run's score on its validation set, chunk by chunk."""
@@ -458,7 +314,7 @@ class _Stack:
                 "active": self.active,
                 "weights": {name: w.detach() for name, w in self.weights.items()},
                 "buffers": self.buffers,
-                "adam": self._adam_states() if self.active else {},
+                "moments": self.adam.moments,
                 "best": self.best,
                 "progress": [progress.as_dict() for progress in self.progress],
                 "history": self.history,
@@ -475,7 +331,7 @@ class _Stack:
         self.history, self.ended_at = kept["history"], kept["ended_at"]
         for name, buffer in self.buffers.items():
             buffer.copy_(kept["buffers"][name])
-        self._stack(kept["weights"], kept["adam"])
+        self._stack(kept["weights"], kept["moments"])
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -68,7 +68,7 @@ def _kernels(experiment: Experiment) -> nn.Module:
 def _learn_kernels(experiment: Experiment) -> Objective:
     block = experiment.cfg.images.orbit
     return LearnImageOrbit(
-        teacher=experiment.architecture(),
+        teacher=experiment.architecture,
         layers=experiment.setting.layers,
         terms=TERMS,
         n_max=block.n_max,
@@ -95,7 +95,7 @@ def _affine(experiment: Experiment) -> nn.Module:
 def _learn_affine(experiment: Experiment) -> Objective:
     block = experiment.cfg.images.affine
     return LearnAffineOrbit(
-        teacher=experiment.architecture(),
+        teacher=experiment.architecture,
         layers=experiment.setting.layers,
         clamp=block.clamp,
         detach=block.detach,

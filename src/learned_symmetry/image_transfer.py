@@ -20,11 +20,7 @@ from learned_symmetry.data import mnist, mnist_images
 from learned_symmetry.data.mnist_images import Images
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.measure.accuracy import accuracy
-from learned_symmetry.models.cnn import CNN
-from learned_symmetry.models.gcnn import GCNN
-from learned_symmetry.models.mlp import MLP
-from learned_symmetry.models.resnet import ResNet18
-from learned_symmetry.models.vit import ViT
+from learned_symmetry.models import cnn, gcnn, mlp, resnet, vit
 from learned_symmetry.objective import Objective, Transfer
 from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.rng import generator
@@ -34,7 +30,10 @@ PAPER = "nix2022"
 
 @dataclass(frozen=True)
 class Setting:
-    """Who teaches whom: networks made from the settings, and the hidden layers that are compared, in both by name."""
+    """Who teaches whom: networks made from the settings, and the hidden layers that are compared, in both by name.
+
+    The two modules name the same `LAYERS`.
+    """
 
     teacher: Callable[[Nix2022], nn.Module]
     student: Callable[[Nix2022], nn.Module]
@@ -47,8 +46,8 @@ class Setting:
 
 def _translated(cfg: Nix2022, still: Images) -> Images:
     """MNIST-C's translated copies of the test set."""
-    first, moved = len(still.y), mnist_images.translated("test", cfg)
-    return Images(mnist_images.unit(moved.images[:first]), moved.labels[:first])
+    x, y = (part[: len(still.y)] for part in mnist_images.translated("test", cfg))
+    return Images(mnist_images.unit(x), y)
 
 
 def _rotated(cfg: Nix2022, still: Images) -> Images:
@@ -58,27 +57,27 @@ def _rotated(cfg: Nix2022, still: Images) -> Images:
 
 SETTINGS = {
     "cnn_mlp": Setting(
-        teacher=lambda cfg: CNN(tuple(cfg.images.cnn_channels), cfg.images.dropout),
-        student=lambda cfg: MLP(dropout=cfg.images.dropout),
-        layers=("layer1", "layer2", "layer3"),
+        teacher=lambda cfg: cnn.CNN(tuple(cfg.images.cnn_channels), cfg.images.dropout),
+        student=lambda cfg: mlp.MLP(dropout=cfg.images.dropout),
+        layers=mlp.LAYERS,
         table="table1",
         columns=("cnn_mlp_centered", "cnn_mlp_translated"),
         moved=_translated,
         orbit="kernels",
     ),
     "resnet_vit": Setting(
-        teacher=lambda cfg: ResNet18(cfg.images.resnet_width),
-        student=lambda cfg: ViT(),
-        layers=("layer1", "layer2", "layer3", "layer4", "layer5"),
+        teacher=lambda cfg: resnet.ResNet18(cfg.images.resnet_width),
+        student=lambda cfg: vit.ViT(),
+        layers=vit.LAYERS,
         table="table1",
         columns=("resnet_vit_centered", "resnet_vit_translated"),
         moved=_translated,
         orbit="kernels",
     ),
     "gcnn_mlp": Setting(
-        teacher=lambda cfg: GCNN(cfg.images.gcnn_channels),
-        student=lambda cfg: MLP(dropout=cfg.images.dropout),
-        layers=("layer1", "layer2", "layer3"),
+        teacher=lambda cfg: gcnn.GCNN(cfg.images.gcnn_channels),
+        student=lambda cfg: mlp.MLP(dropout=cfg.images.dropout),
+        layers=mlp.LAYERS,
         table="table2",
         columns=("upright", "rotated"),
         moved=_rotated,
@@ -94,18 +93,21 @@ class Experiment:
         self.cfg, self.name, self.setting = cfg, setting, SETTINGS[setting]
         self.schedules = cfg.images.settings[setting]
         self.device = record.resolve_device(cfg.engine.device)
-        self.source = mnist.source(cfg).kind
+        self.source = f"MNIST, {mnist.source(cfg).kind}"
+        if self.setting.moved is _translated:
+            self.source += f"; {mnist_images.origin(cfg)}"
         self.splits = lru_cache(maxsize=None)(self._splits)
         self.tests = lru_cache(maxsize=None)(self._tests)
         self.teacher = lru_cache(maxsize=None)(self._teacher)
+        # The one module of objectives that ask a teacher, so that their runs can be stacked; the batch has its weights
+        self.architecture = self._untrained()
 
     # ---- data ------------------------------------------------------------------------------------------------------
 
     def _splits(self, seed: int, images: int | None, translated: bool = False) -> tuple[Images, Images]:
         """Training and validation images, of MNIST or of MNIST-C's translated copy (the Augment control)."""
         if translated:
-            moved = mnist_images.translated("train", self.cfg)
-            x, y = moved.images, moved.labels
+            x, y = mnist_images.translated("train", self.cfg)
         else:
             x, y = mnist.load("train", self.cfg)
         block = self.cfg.images
@@ -155,17 +157,16 @@ class Experiment:
         hidden = self.setting.layers
         return {
             "attention": {"layers": hidden},
-            "rdl": {"layers": (*hidden, "logits"), "teacher": self.architecture()},
+            "rdl": {"layers": (*hidden, "logits"), "teacher": self.architecture},
         }.get(method, {})
 
     # ---- teachers --------------------------------------------------------------------------------------------------
 
-    def architecture(self) -> nn.Module:
-        """A teacher's module for objectives that ask it; its weights come with the batch."""
+    def _untrained(self) -> nn.Module:
         return self.setting.teacher(self.cfg).requires_grad_(False).eval()
 
     def _teacher(self, seed: int) -> nn.Module:
-        teacher = self.architecture()
+        teacher = self._untrained()
         teacher.load_state_dict(record.load_state(self.cfg.scale, PAPER, f"image_teacher_{self.name}", f"seed{seed}"))
         return teacher.to(self.device)
 
@@ -184,14 +185,14 @@ class Experiment:
 
     # ---- training and testing --------------------------------------------------------------------------------------
 
-    def fit(self, runs: list[Run], schedule: ImageSchedule, scratch: Path, label: str) -> list[Fitted]:
-        """Train as protocol 2.2 says: Adam, shuffled epochs, warm-up, validated after each, restored at a plateau."""
+    def recipe(self, images: int, schedule: ImageSchedule) -> Recipe:
+        """How protocol 2.2 trains: Adam, shuffled epochs, warm-up, validated after each, restored at a plateau."""
         optimiser, shared = self.cfg.images.optimiser, self.cfg.optimiser
-        epoch = -(-len(runs[0].train["y"]) // schedule.batch)
+        epoch = -(-images // schedule.batch)
         plateau = PlateauRule(
             schedule.patience, optimiser.decay, optimiser.plateaus, floor=optimiser.floor, restore=optimiser.restore
         )
-        recipe = Recipe(
+        return Recipe(
             steps=schedule.epochs * epoch,
             batch=schedule.batch,
             evaluate_every=epoch,
@@ -203,6 +204,10 @@ class Experiment:
             stack=self.cfg.engine.stack,
             checkpoint_seconds=self.cfg.engine.checkpoint_seconds,
         )
+
+    def fit(self, runs: list[Run], schedule: ImageSchedule, scratch: Path, label: str) -> list[Fitted]:
+        """Train runs that have equally many images."""
+        recipe = self.recipe(len(runs[0].train["y"]), schedule)
         return fit(runs, recipe, scratch=scratch, device=self.device, label=label)
 
     def scores(self, network: nn.Module, images: int | None = None) -> dict[str, float]:
@@ -215,7 +220,7 @@ class Experiment:
 
     def keep(self, out: record.Stage, row: str, fitted: list[Fitted], table: str = "", **about: Any) -> None:
         """Keep trained runs and their scores over the seeds as metrics of `row`, of the setting's table or another."""
-        images = self.cfg.images.teacher_test_images if row == "teacher" else None
+        images = getattr(self.schedules.test_images, "teacher" if row == "teacher" else "student")
         scores = [{} if done.dropped else self.scores(done.network(), images) for done in fitted]
         for done, found in zip(fitted, scores, strict=True):
             out.runs.append(done.record(found, setting=self.name, row=row, **about))

@@ -25,7 +25,7 @@ def orbit_run(experiment: Experiment, name: str, shift: int, seed: int, weights:
         name=name,
         seed=seed,
         network=models.seeded(lambda: networks.OrbitKernels(orbit.first_layer_transform), kernels),
-        objective=LearnOrbit(_architecture(), orbit.group_term, weights.equiv, weights.inv, weights.group),
+        objective=LearnOrbit(_architecture(), **weights.model_dump(), group_term=orbit.group_term),
         train=signals.part("train") | experiment.teacher_features(shift, seed, "train"),
         valid=signals.part("valid") | experiment.teacher_features(shift, seed, "valid"),
         lr=lr,

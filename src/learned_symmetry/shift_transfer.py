@@ -83,12 +83,9 @@ class Experiment:
         """A student, beside the teacher's activations that its method compares."""
         signals = self.signals(shift, seed)
         train = signals.part("train")
-        if objective.layers:
-            cached, names = (
-                self.teacher_features(shift, seed, "train"),
-                [f"teacher.{name}" for name in objective.layers],
-            )
-            train |= {name: objective.digest(cached[name]) for name in names}
+        if objective.compares:
+            cached = self.teacher_features(shift, seed, "train") if objective.layers else {}
+            train |= {name: objective.digest(cached[name]) for name in (f"teacher.{at}" for at in objective.layers)}
         return Run(
             name=name,
             seed=seed,

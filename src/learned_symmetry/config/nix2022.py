@@ -140,6 +140,13 @@ class Ablation(Strict):
     student: ImageSchedule
 
 
+class TestImages(Strict):
+    """How many images, the first of the test set, a network is tested on (null: all)."""
+
+    teacher: PositiveInt | None
+    student: PositiveInt | None
+
+
 class ImageSetting(Strict):
     """The schedules of one teacher and student."""
 
@@ -148,6 +155,7 @@ class ImageSetting(Strict):
     student: ImageSchedule
     methods: dict[str, ImageSchedule]  # for students that need another one
     ablation: Ablation | None
+    test_images: TestImages
 
     def of(self, method: str) -> ImageSchedule:
         return self.methods.get(method, self.student)
@@ -164,7 +172,6 @@ class ImageSettings(Strict):
     resnet_width: PositiveInt
     gcnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
     validation_images: PositiveInt | None
-    teacher_test_images: PositiveInt | None
     settings: dict[Literal["cnn_mlp", "resnet_vit", "gcnn_mlp"], ImageSetting]
 
 

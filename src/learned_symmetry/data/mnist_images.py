@@ -36,15 +36,6 @@ class Images:
     y: Tensor
 
 
-@dataclass(frozen=True)
-class Translated:
-    """images (n, 1, 28, 28) uint8; labels (n,) int64; origin `PUBLISHED` or `GENERATED`, for the provenance."""
-
-    images: Tensor
-    labels: Tensor
-    origin: str
-
-
 def unit(images: Tensor) -> Tensor:
     """Bytes as float32 in [0, 1], without any other normalisation (nix2022 D24)."""
     return images.float().div_(255)
@@ -72,20 +63,25 @@ def splits(
     return train, valid
 
 
-def translated(split: str, cfg: Settings) -> Translated:
-    """MNIST-C's translate for "train" or "test": the published file where it is at hand, else made from MNIST.
+def translated(split: str, cfg: Settings) -> tuple[Tensor, Tensor]:
+    """MNIST-C's translate for "train" or "test": images (n, 1, 28, 28) uint8 and labels (n,) int64.
 
-    Raises `UserError` for an unknown split, and for an archive that is not the published one.
+    The published file where it is at hand, else made from MNIST (`origin`). Raises `UserError` for an unknown split and
+    for an archive that is not the published one.
     """
     if split not in idx.PREFIX:
         raise UserError(f"{NAME} has no split {split!r}; it has {' and '.join(idx.PREFIX)}")
-    # Where a stand-in is taken for MNIST, its translated images must be of the same stand-in
-    archive = None if mnist.source(cfg).kind == "stand-in" else _archive(cfg)
+    archive = _archive(cfg)
     if archive is not None:
-        return Translated(*_read(archive, split), PUBLISHED)
+        return _read(archive, split)
     images, labels = mnist.load(split, cfg)
     signs = torch.randint(2, (len(labels), 2), generator=generator(0, "mnist-c", "translate", split)) * 2 - 1
-    return Translated(moved(images, signs), labels, GENERATED)
+    return moved(images, signs), labels
+
+
+def origin(cfg: Settings) -> str:
+    """Where `translated` takes its images from, for the provenance: `PUBLISHED` or `GENERATED`."""
+    return GENERATED if _archive(cfg) is None else PUBLISHED
 
 
 def moved(images: Tensor, signs: Tensor) -> Tensor:
@@ -111,11 +107,16 @@ def rotated(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _archive(cfg: Settings) -> Path | None:
-    """The published archive, checked, where it lies in data/raw or in a mirror folder; it is never downloaded here."""
-    folders = [sources.raw_folder(NAME), *(folder / NAME for folder in sources._mirrors(cfg.data.mirror))]
+    """The published archive, checked, where it lies in data/raw or in a mirror folder; it is never downloaded here.
+
+    None where a stand-in is taken for MNIST, for the translated images must be of the same stand-in.
+    """
+    if mnist.source(cfg).kind == "stand-in":
+        return None
+    folders = [sources.raw_folder(NAME), *(folder / NAME for folder in sources.mirror_folders(cfg.data.mirror))]
     path = next((folder / ARCHIVE for folder in folders if (folder / ARCHIVE).is_file()), None)
     if path is not None:
-        want, found = sources.registered(NAME)["files"][ARCHIVE]["sha256"], sources._sha256(path)
+        want, found = sources.registered(NAME)["files"][ARCHIVE]["sha256"], sources.digest(path)
         if found != want:
             raise UserError(f"{path} has sha256 {found}, not {want}; put the published file there, or delete it")
     return path

@@ -70,7 +70,7 @@ def ensure(name: str, *, scale: str, mirror: str | None) -> Source:
     waiting = {file: info for file, info in entry["files"].items() if not _stamped(folder / file, info["sha256"])}
     try:
         if waiting:
-            mirrors = _mirrors(mirror)
+            mirrors = mirror_folders(mirror)
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
                 for file, info in waiting.items():
@@ -136,7 +136,8 @@ def _planned(manifest: Path) -> Kind | None:
         raise UserError(f"{manifest} is not a manifest; delete it and run `dvc repro`") from None
 
 
-def _mirrors(mirror: str | None) -> list[Path]:
+def mirror_folders(mirror: str | None) -> list[Path]:
+    """That of params.yaml, else those of the environment. Raises `UserError` for one that is no folder."""
     named = [mirror] if mirror else [part for part in os.environ.get(MIRROR, "").split(os.pathsep) if part]
     folders = [_root() / Path(folder).expanduser() for folder in named]
     for folder in folders:
@@ -146,7 +147,8 @@ def _mirrors(mirror: str | None) -> list[Path]:
     return folders
 
 
-def _sha256(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -174,7 +176,7 @@ def _verified(path: Path, sha256: str) -> bool:
         return True
     if not path.exists():
         return False
-    found = _sha256(path)
+    found = digest(path)
     if found == sha256:
         _stamp_file(path).write_text(_stamp(path, sha256))
         return True
@@ -199,7 +201,7 @@ def _fetch(target: Path, info: dict[str, Any], copies: list[Path]) -> None:
         except _Nowhere as why:
             tried.append(str(why))
             continue
-        found = _sha256(part)
+        found = digest(part)
         if found == info["sha256"]:
             part.replace(target)
             _stamp_file(target).write_text(_stamp(target, info["sha256"]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ LAYERS = ("layer1", "layer2", "layer3")  # hooked, after the pooling and before 
 
 class _TurnedFilters(nn.Module):
     """An ordinary convolution whose filters are four turned copies each of the base filters `weight`."""
+
+    convolves: ClassVar[bool] = True  # for the training engine, which knows torch's convolutions only
 
     def __init__(self, shape: tuple[int, ...], padding: int, bias: bool) -> None:
         super().__init__()

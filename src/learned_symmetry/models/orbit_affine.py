@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from learned_symmetry.layout import square
+
 NAMES = ("input", "layer1", "layer2", "layer3", "logits")
 
 Init = Literal["identity", "inplane", "all_axes"]
@@ -54,9 +56,7 @@ def volume_of(layer: str, shape: Sequence[int]) -> tuple[int, int, int, int]:
         (classes,) = shape
         return 1, 1, classes, 1
     if len(shape) == 1:
-        (units,) = shape
-        depth = next(d for d in range(1, units + 1) if units % d == 0 and math.isqrt(units // d) ** 2 * d == units)
-        side = math.isqrt(units // depth)
+        depth, side = square(*shape)
         return 1, depth, side, side
     channels, *depth, height, width = shape
     return channels, *(depth or [1]), height, width

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
 CLASSES = 10
 LAYERS = ("layer1", "layer2", "layer3", "layer4", "layer5")  # hooked: convolutions, before the batch norm (D26)
@@ -42,6 +41,8 @@ class ResNet18(nn.Module):
 
 
 def _stage(before: int, after: int, stride: int) -> nn.Sequential:
+    from torchvision.models.resnet import BasicBlock  # here: it takes 2 s, also where no ResNet is made
+
     shortcut = None
     if before != after:
         shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch.nn.functional as F
 from torch import Tensor
 
+from learned_symmetry.layout import as_maps, as_signal
 from learned_symmetry.objective import Batch, Transfer
-from learned_symmetry.transfer.layout import as_maps, as_signal
 
 
 def energy(activation: Tensor, exponent: float | Tensor) -> Tensor:

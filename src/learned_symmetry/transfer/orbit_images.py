@@ -8,16 +8,15 @@ a time, and no moved copy of a feature map is ever made.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from learned_symmetry.layout import as_maps
 from learned_symmetry.models import Network, features
-from learned_symmetry.objective import Batch, Objective, Transfer, frozen
+from learned_symmetry.objective import Batch, frozen
 from learned_symmetry.transfer import orbit
-from learned_symmetry.transfer.layout import as_maps
 
 CHUNK = {"cpu": 16, "cuda": 2048}  # examples whose features are held at once; on a CPU, in its cache
 
@@ -84,33 +83,26 @@ class Moments:
 
 def draw_elements(generator: torch.Generator, size: int, order: int, n_max: int) -> dict[str, Tensor]:
     """g uniform for each example, and for the batch the number n of applications, uniform in 1..n_max - 1 (D30)."""
-    return {
-        "g": torch.randint(order, (size,), generator=generator),
-        "n": torch.randint(1, max(n_max, 2), (), generator=generator),
-    }
+    n = torch.randint(1, max(n_max, 2), (), generator=generator)
+    return orbit.draw_elements(generator, size, order) | {"n": n}
 
 
 @dataclass(frozen=True)
-class LearnImageOrbit(Objective):
-    """Stage 1: g_ce CE + g_equiv L_equiv + g_inv L_inv + g_group L_group (nix2022 Eqs. 3 to 5; protocol 2.2, 2.4).
+class LearnImageOrbit(orbit.Learn):
+    """Stage 1 on images, with a cross-entropy beside the other terms (protocol 2.2, 2.4).
 
     The network is an `OrbitImageKernels`. `terms` names the terms that are not switched off: the others are not even
     computed (Table 6). With `detach` no gradient reaches the kernels through the moved input (D27), so CE, which then
     has none at all, counts in the validation loss only.
     """
 
-    teacher: nn.Module
+    ce: float
     layers: tuple[str, ...]
     terms: tuple[str, ...]
     n_max: int
     clamp: bool
     detach: bool
-    ce: float
-    equiv: float
-    inv: float
-    group: float
     order: int = 25
-    selects: ClassVar[Literal["accuracy", "loss"]] = "loss"
 
     def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
         return draw_elements(generator, size, self.order, self.n_max)
@@ -135,9 +127,8 @@ class LearnImageOrbit(Objective):
             back = act(repeated(bank[(self.order - g) % self.order], n, most), moved)
             parts["inv"] = F.mse_loss(back, x)
         if "group" in self.terms:
-            unit = F.normalize(kernels["input"].flatten(1), dim=1)
-            parts["group"] = (unit @ unit.mT).abs().triu(1).sum() / (self.order * (self.order - 1) / 2)
-        return parts | {"total": sum(getattr(self, term) * value for term, value in parts.items())}
+            parts["group"] = orbit.likeness(kernels["input"])
+        return self.weighed(parts)
 
     def _asked(
         self, kernels: dict[str, Tensor], batch: Batch, x: Tensor, moved: Tensor, terms: tuple[str, ...], most: int
@@ -161,8 +152,7 @@ class LearnImageOrbit(Objective):
                 gaps = gaps + moment.gap(repeated(banks[layer][g[rows]], n, most), *size)
                 units += still[layer].numel()
             turned = orbit.spectrum(kernels["logits"], after["logits"].shape[-1])[g[rows]]
-            moved_logits = orbit.correlate(still["logits"].unsqueeze(1), repeated(turned, n, most)).squeeze(1)
-            gaps = gaps + (moved_logits - after["logits"]).square().sum()
+            gaps = gaps + logits_gap(repeated(turned, n, most), still["logits"], after["logits"])
             units += after["logits"].numel()
         parts = {"ce": ce / len(x)} if "ce" in terms else {}
         return parts | ({"equiv": gaps / units} if layers else {})
@@ -174,41 +164,40 @@ def as_image(activation: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ImageOrbit(Transfer):
-    """Stage 2: Omega = mse(rho_g Psi_l(x), Psi_l(rho_g x)) over all layers' features + CE(Psi(rho_g x), y).
+class ImageOrbit(orbit.Teach):
+    """Stage 2 on images, by the kernels of `LearnImageOrbit`.
 
-    The batch brings the frozen kernels ``rho.input``, ``rho.LAYER``. Vectors are laid out as squares, tokens on their
-    grid; a class token, the first, is set aside and must stay as it is (D32).
+    Vectors are laid out as squares, tokens on their grid; a class token, the first, is set aside and must stay as it is
+    (D32).
     """
 
     n_max: int
     clamp: bool
     order: int = 25
-    passes: ClassVar[int] = 2
-    compares: ClassVar[bool] = False
 
     def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
         return draw_elements(generator, size, self.order, self.n_max)
 
-    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
-        x, g, n, most = batch["x"], batch["g"], batch["n"], max(self.n_max - 1, 1)
-        moved = act(repeated(multipliers(batch["rho.input"], *x.shape[-2:])[g], n, most), x)
-        both = features(network, torch.cat([x, moved.clamp(0, 1) if self.clamp else moved]), self.layers)
-        still, after = ({name: z.split(len(x))[side] for name, z in both.items()} for side in (0, 1))
-        gaps = 0.0
-        for layer in self.layers:
-            aside, maps = on_grid(still[layer])
-            aside_after, maps_after = on_grid(after[layer])
-            turned = repeated(multipliers(batch[f"rho.{layer}"], *maps.shape[-2:])[g], n, most)
-            gaps = gaps + (act(turned, maps) - maps_after).square().sum() + (aside - aside_after).square().sum()
-        turned = repeated(orbit.spectrum(batch["rho.logits"], still["logits"].shape[-1])[g], n, most)
-        moved_logits = orbit.correlate(still["logits"].unsqueeze(1), turned).squeeze(1)
-        gaps = gaps + (moved_logits - after["logits"]).square().sum()
-        match = gaps / sum(z.numel() for z in after.values())
-        augmented = F.cross_entropy(after["logits"], batch["y"])
-        task = F.cross_entropy(still["logits"], batch["y"])
-        total = (1 - self.gamma) * task + self.gamma * (match + augmented)
-        return {"task": task, "match": match, "augmented": augmented, "total": total}
+    def move(self, batch: Batch) -> Tensor:
+        x = batch["x"]
+        moved = act(self._repeated(multipliers(batch["rho.input"], *x.shape[-2:]), batch), x)
+        return moved.clamp(0, 1) if self.clamp else moved
+
+    def gap(self, layer: str, still: Tensor, after: Tensor, batch: Batch) -> Tensor:
+        kernels = batch[f"rho.{layer}"]
+        if layer == "logits":
+            return logits_gap(self._repeated(orbit.spectrum(kernels, still.shape[-1]), batch), still, after)
+        (aside, maps), (aside_after, maps_after) = on_grid(still), on_grid(after)
+        moved = act(self._repeated(multipliers(kernels, *maps.shape[-2:]), batch), maps)
+        return (moved - maps_after).square().sum() + (aside - aside_after).square().sum()
+
+    def _repeated(self, bank: Tensor, batch: Batch) -> Tensor:
+        return repeated(bank[batch["g"]], batch["n"], max(self.n_max - 1, 1))
+
+
+def logits_gap(multiplier: Tensor, still: Tensor, after: Tensor) -> Tensor:
+    """Summed squared difference of logits (b, k) moved as one ring by `multiplier` (b, k // 2 + 1), and others."""
+    return (orbit.correlate(still.unsqueeze(1), multiplier).squeeze(1) - after).square().sum()
 
 
 def on_grid(activation: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,69 @@
+"""Which runs of the training engine become one program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from learned_symmetry.runs import Recipe, Run
+
+SPLIT_ABOVE = 5e8  # FLOPs a step: below it Python is the cost, and two threads wait for each other
+
+
+def stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: int) -> list[list[Run]]:
+    """Runs that can be one program, together where that is faster; heavy ones in no fewer stacks than cores."""
+    groups: dict[Any, list[Run]] = {}
+    for number, run in enumerate(runs):
+        wanted = recipe.stack == "always" or (recipe.stack == "auto" and _stacking_pays(run, device))
+        together = wanted and not buffers(run.network)  # running statistics are no function's output
+        groups.setdefault(_shape(run) if together else number, []).append(run)
+    made = []
+    for group in groups.values():
+        flops = 6 * recipe.batch * len(group) * sum(w.numel() for w in group[0].network.parameters())  # a dense step's
+        parts = -(-cores // len(groups)) if device.type == "cpu" and flops > SPLIT_ABOVE else 1
+        made += [group[part::parts] for part in range(min(parts, len(group)))]
+    return made
+
+
+def buffers(module: nn.Module) -> dict[str, Tensor]:
+    """What a state holds beside parameters, such as the running statistics of a batch norm."""
+    parameters = dict(module.named_parameters())
+    return {name: tensor for name, tensor in module.state_dict().items() if name not in parameters}
+
+
+def _stacking_pays(run: Run, device: torch.device) -> bool:
+    """Measured (benchmarks/test_engine.py): on a CPU not for convolutions, the network's or a frozen teacher's."""
+    parts = [run.network, *(value for value in vars(run.objective).values() if isinstance(value, nn.Module))]
+    modules = [module for part in parts for module in part.modules()]
+    convolves = any(isinstance(m, nn.modules.conv._ConvNd) or getattr(m, "convolves", False) for m in modules)
+    return device.type == "cuda" or not convolves
+
+
+def _shape(run: Run) -> Any:
+    """Equal for runs that can be stacked: same structure, same tensors' shapes, same settings but for numbers."""
+    tensors = [
+        (kind, name, tuple(t.shape[1:] if kind in ("train", "valid") else t.shape))
+        for kind, group in (
+            ("weights", run.network.state_dict()),
+            ("train", run.train),
+            ("valid", run.valid),
+            ("constants", run.constants),
+        )
+        for name, t in group.items()
+    ]
+    settings = [(f.name, getattr(run.objective, f.name)) for f in fields(run.objective)]
+    fixed = [
+        (name, id(value) if isinstance(value, nn.Module) else value)
+        for name, value in settings
+        if not isinstance(value, float)
+    ]
+    sizes = (len(run.train["y"]), len(run.valid["y"]))
+    plain = [  # str(network) does not show settings such as a head's activation
+        (name, type(module), sorted((k, repr(v)) for k, v in vars(module).items() if not k.startswith("_")))
+        for name, module in run.network.named_modules()
+    ]
+    return repr((type(run.objective), fixed, plain, tensors, sizes))
