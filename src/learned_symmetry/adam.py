@@ -10,18 +10,23 @@ from torch.optim.adam import adam
 
 
 class Adam:
-    """`torch.optim.Adam` with L2 weight decay on leaves (runs, ...), whose moments are (runs, ...) too.
+    """`torch.optim.Adam` on leaves (runs, ...), whose moments are (runs, ...) too.
 
-    By its functional form: the class imports torch's compiler at the first step, 2 s a process.
+    The weights decay by an L2 term in the gradient, or `decoupled` from it (AdamW); `clip` bounds the norm of each
+    run's gradient. By its functional form: the class imports torch's compiler at the first step, 2 s a process.
     """
 
-    def __init__(self, leaves: Sequence[Tensor], betas: tuple[float, float], eps: float) -> None:
-        self.betas, self.eps = betas, eps
+    def __init__(
+        self, leaves: Sequence[Tensor], betas: tuple[float, float], eps: float, decoupled: bool, clip: float | None
+    ) -> None:
+        self.betas, self.eps, self.decoupled, self.clip = betas, eps, decoupled, clip
         self.moments = [[torch.zeros_like(leaf, requires_grad=False) for leaf in leaves] for _ in betas]
 
     @torch.no_grad()
     def update(self, leaves: Sequence[Tensor], number: int, rates: Sequence[float], decays: Sequence[float]) -> None:
         """Update `number` (from 1) of the leaves from their gradients; one without a gradient stays as it is."""
+        if self.clip is not None:
+            _bound([leaf.grad for leaf in leaves if leaf.grad is not None], self.clip)
         used = [place for place, leaf in enumerate(leaves) if leaf.grad is not None]
         tensors = [
             [leaves[place] for place in used],
@@ -35,6 +40,7 @@ class Adam:
                 max_exp_avg_sqs=[],
                 state_steps=list(torch.full((len(used),), number - 1.0, device=leaves[0].device)),  # it counts them up
                 fused=True,
+                decoupled_weight_decay=self.decoupled,
                 amsgrad=False,
                 beta1=self.betas[0],
                 beta2=self.betas[1],
@@ -45,3 +51,11 @@ class Adam:
             )
             if alike:
                 return
+
+
+def _bound(gradients: Sequence[Tensor], clip: float) -> None:
+    """Scale each run's gradient (runs, ...) down to the norm `clip`, as `torch.nn.utils.clip_grad_norm_` does it."""
+    norms = sum(gradient.flatten(1).square().sum(1) for gradient in gradients).sqrt()
+    share = (clip / (norms + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(share.view(-1, *[1] * (gradient.dim() - 1)))

@@ -150,7 +150,8 @@ class _Stack:
         self.names = list(weights)
         self.leaves = [self._turned(name, w).detach().clone(memory_format=torch.contiguous_format).requires_grad_()
                        for name, w in weights.items()]  # fmt: skip
-        self.adam = Adam(self.leaves, self.recipe.betas, self.recipe.eps)
+        recipe = self.recipe
+        self.adam = Adam(self.leaves, recipe.betas, recipe.eps, recipe.decoupled, recipe.clip)
         self.adam.moments = moments or self.adam.moments
         self.rates = [self._rate(number) for number in self.active]
         self.decays = [self.runs[number].weight_decay for number in self.active]

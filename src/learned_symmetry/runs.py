@@ -31,6 +31,7 @@ class Run:
 class Recipe:
     """How all runs of one call are trained: Adam with L2 weight decay, batches in order or shuffled each epoch.
 
+    `decoupled` decays the weights apart from the gradient (AdamW); `clip` bounds the norm of each run's gradient.
     With `warmup` the learning rate before evaluation e (from 1) is min(1, (e + 1) / warmup) of the run's (nix2022 D25).
     """
 
@@ -44,6 +45,8 @@ class Recipe:
     warmup: int = 0  # evaluations
     stack: Literal["auto", "always", "never"] = "auto"
     checkpoint_seconds: float = 10.0
+    decoupled: bool = False
+    clip: float | None = None
 
 
 @dataclass
