@@ -31,8 +31,7 @@ def main(cfg: config.Settings) -> None:
     )
     for row in ROWS:
         names = [f"table2.{row}.{column}" for column in COLUMNS]
-        measured_ones = [(results.metric if name in known else results.metrics.get)(name) for name in names]
-        cells = [Cell(ours, known.get(name)) for ours, name in zip(measured_ones, names, strict=True)]
+        cells = [Cell(results.metric(n) if n in known else results.metrics.get(n), known.get(n)) for n in names]
         table.rows.append(((style.NAMES.get(row, row),), cells))
     save_table(table, "nix2022", "table2", cfg.scale, results.facts())
 
