@@ -54,6 +54,7 @@ class Run:
 class Recipe:
     """How all runs of one call are trained: Adam with L2 weight decay, batches in order or shuffled each epoch.
 
+    `decoupled` decays the weights apart from the gradient (AdamW), `clip` bounds the norm of each run's gradient.
     With `warmup` the learning rate before evaluation e (from 1) is min(1, (e + 1) / warmup) of the run's (nix2022 D25).
     """
 
@@ -67,6 +68,8 @@ class Recipe:
     warmup: int = 0  # evaluations
     stack: Literal["auto", "always", "never"] = "auto"
     checkpoint_seconds: float = 10.0
+    decoupled: bool = False
+    clip: float | None = None
 
 
 @dataclass
@@ -281,9 +284,8 @@ class _Stack:
             }
             for place, number in enumerate(self.active)
         ]
-        self.adam = torch.optim.Adam(
-            groups, lr=self.runs[0].lr, betas=self.recipe.betas, eps=self.recipe.eps, fused=True
-        )
+        settings = {"betas": self.recipe.betas, "eps": self.recipe.eps, "decoupled_weight_decay": self.recipe.decoupled}
+        self.adam = torch.optim.Adam(groups, lr=self.runs[0].lr, fused=True, **settings)
         for group, number in zip(groups, self.active, strict=True):
             for parameter, state in zip(group["params"], (adam or {}).get(number, []), strict=adam is not None):
                 self.adam.state[parameter] = state
@@ -310,6 +312,8 @@ class _Stack:
         for place, group in enumerate(self.adam.param_groups):
             for parameter, leaf in zip(group["params"], self.leaves, strict=True):
                 parameter.grad = None if leaf.grad is None else leaf.grad[place]  # None: the loss does not use it
+            if self.recipe.clip is not None:
+                nn.utils.clip_grad_norm_(group["params"], self.recipe.clip)
         self.adam.step()
         for leaf in self.leaves:
             leaf.grad = None
