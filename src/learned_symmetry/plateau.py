@@ -14,7 +14,8 @@ class PlateauRule:
     ``rule="code"`` is what the authors' code does: the rate follows a scheduler that waits for the score to *fall*, so
     an accuracy that rises lowers the rate about every `patience` + 1 evaluations. Ends of runs are the same.
     ``rule="exponential"`` lowers the rate at every evaluation, never ends a run and keeps the last weights (huang2024
-    2.3, D10); patience and plateaus mean nothing then. The rate never falls below `floor`. With `restore` a plateau also brings the best weights back (nix2022 D25).
+    2.3, D10); patience and plateaus mean nothing then.
+    The rate never falls below `floor`. With `restore` a plateau also brings the best weights back (nix2022 D25).
     """
 
     patience: int
