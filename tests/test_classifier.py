@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from learned_symmetry.cloning.clone import Clone, ClonedConv, freeze
+from learned_symmetry.cloning.training import layers, sizes
 from learned_symmetry.models import parameter_count, seeded
-from learned_symmetry.models.classifier import Convolutional, Dense, convolutional, sizes, true_layer
+from learned_symmetry.models.classifier import Convolutional, Dense, convolutional, true_layer
 from learned_symmetry.rng import generator
-from learned_symmetry.symmetry_cloning import layers
 
 
 def test_parameter_counts() -> None:

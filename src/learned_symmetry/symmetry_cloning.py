@@ -14,23 +14,14 @@ from torch import Tensor, nn
 from learned_symmetry import models, record
 from learned_symmetry.cloning.classify import Classify
 from learned_symmetry.cloning.clone import Clone, ClonedConv, Layer, freeze
-from learned_symmetry.cloning.training import clone_name, recipe
+from learned_symmetry.cloning.training import PAPER, clone_name, layers, recipe
 from learned_symmetry.config.huang2024 import Group, Huang2024, Training
 from learned_symmetry.data import mnist, mnist_images, moved
 from learned_symmetry.data.mnist_images import Images
 from learned_symmetry.fit import Fitted, Run, fit
 from learned_symmetry.measure.accuracy import accuracy
-from learned_symmetry.models.classifier import Build, Convolutional, Dense, convolutional, sizes, true_layer
+from learned_symmetry.models.classifier import Build, Convolutional, Dense, convolutional, true_layer
 from learned_symmetry.rng import generator
-
-PAPER = "huang2024"
-CLONED = (9, 8, 7)  # blocks of the frozen rows of Table 1; the unfrozen one has 9 (D8)
-
-
-def layers(group: Group, size: int) -> list[tuple[Layer, int]]:
-    """The layers of a classifier for images of `size` pixels, and the sizes of their inputs; each has one clone."""
-    names: list[Layer] = ["t2"] * 4 if group == "t2" else ["lift", "group", "group", "group"]
-    return list(zip(names, sizes(size), strict=True))
 
 
 def load_clone(cfg: Huang2024, group: Group, layer: Layer, size: int, blocks: int, seed: int) -> Clone:

@@ -13,10 +13,11 @@ from functools import partial
 
 from learned_symmetry import record, stage
 from learned_symmetry.cloning.classify import Classify
+from learned_symmetry.cloning.training import CLONED, PAPER
 from learned_symmetry.config.huang2024 import Group, Huang2024
 from learned_symmetry.errors import UserError
 from learned_symmetry.fit import Run
-from learned_symmetry.symmetry_cloning import CLONED, PAPER, Experiment
+from learned_symmetry.symmetry_cloning import Experiment
 
 ROWS = {"t2": {"convolution": "cnn", "cloned": "mlp2cnn"}, "c4": {"convolution": "gcnn", "cloned": "mlp2gcnn"}}
 

@@ -10,10 +10,9 @@ from itertools import groupby
 
 from learned_symmetry import record, stage
 from learned_symmetry.cloning.objective import floor
-from learned_symmetry.cloning.training import Errors, clone_runs, fit_clones, untrained
+from learned_symmetry.cloning.training import CLONED, PAPER, Errors, clone_runs, fit_clones, layers, untrained
 from learned_symmetry.config.huang2024 import Group, Huang2024
 from learned_symmetry.fit import Fitted
-from learned_symmetry.symmetry_cloning import CLONED, PAPER, layers
 
 
 def main(cfg: Huang2024, group: Group) -> None:

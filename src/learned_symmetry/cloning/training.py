@@ -12,13 +12,29 @@ from torch import Tensor, nn
 from learned_symmetry import models
 from learned_symmetry.cloning.clone import KERNEL, ROTATIONS, TURNS, Clone, Layer, cloned, convolved
 from learned_symmetry.cloning.objective import CloneLoss
-from learned_symmetry.config.huang2024 import Huang2024, Measured
+from learned_symmetry.config.huang2024 import Group, Huang2024, Measured
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.measure.equivariance import relative_error, translation_error, turning_error
 from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.rng import generator
 
+PAPER = "huang2024"
+CLONED = (9, 8, 7)  # blocks of the frozen rows of Table 1; the unfrozen one has 9 (D8)
 VALIDATED = 100  # images behind a point of a clone's curve
+
+
+def layers(group: Group, size: int) -> list[tuple[Layer, int]]:
+    """The layers of a classifier for images of `size` pixels, and the sizes of their inputs; each has one clone."""
+    names: list[Layer] = ["t2"] * 4 if group == "t2" else ["lift", "group", "group", "group"]
+    return list(zip(names, sizes(size), strict=True))
+
+
+def sizes(size: int) -> tuple[int, int, int, int]:
+    """Pixels a side of the four layers' inputs, for images of `size`. Raises ValueError where too little is left."""
+    third = (size - 4) // 2
+    if third < 6:
+        raise ValueError(f"images of {size} pixels are too small for four layers and two poolings; 16 are enough")
+    return size, size - 2, third, third - 2
 
 
 def clone_name(layer: Layer, size: int, form: str, seed: int) -> str:

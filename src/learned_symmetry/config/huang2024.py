@@ -103,10 +103,6 @@ class Penalty(Strict):
     beta: dict[Literal["symmetry", "breaking"], NonNegativeFloat]
 
 
-class Pictures(Strict):
-    matrix_size: PositiveInt
-
-
 class Huang2024(Settings):
     seeds: PositiveInt
     test_images: PositiveInt | None
@@ -116,7 +112,6 @@ class Huang2024(Settings):
     classifiers: Classifiers
     tasks: Tasks
     unfreeze: Penalty
-    pictures: Pictures
 
     def verify(self) -> None:
         """Sizes that fit together: clones for the rows of Table 1, a canvas large enough for its layers."""

@@ -63,11 +63,3 @@ def true_layer(group: str) -> Build:
     if group == "t2":
         return lambda number, channels, out: nn.Conv2d(channels, out, 3)
     return lambda number, channels, out: (P4Conv if number else LiftingConv)(channels, out, 3)
-
-
-def sizes(size: int) -> tuple[int, int, int, int]:
-    """Pixels a side of the four layers' inputs, for images of `size`. Raises ValueError where too little is left."""
-    third = (size - 4) // 2
-    if third < 6:
-        raise ValueError(f"images of {size} pixels are too small for four layers and two poolings; 16 are enough")
-    return size, size - 2, third, third - 2
