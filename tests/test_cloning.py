@@ -201,8 +201,9 @@ def expected_loss(clone: Clone) -> float:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clone]:
     """Small clones, trained for seconds."""
     cfg = config.load("huang2024", Path(__file__).parents[1] / "params.yaml", scale="smoke")
+    steps = cfg.cloning.steps.model_copy(update={"t2": 400, "lift": 600})
     few = cfg.cloning.images.model_copy(update={"t2": 32, "lift": 32})
-    update = {"steps": 400, "evaluate_every": 50, "decay": 0.9, "iterations": 1, "images": few}
+    update = {"steps": steps, "evaluate_every": 50, "decay": 0.9, "iterations": 1, "images": few}
     cfg = cfg.model_copy(update={"cloning": cfg.cloning.model_copy(update=update), "seeds": 1})
     found = {}
     for layer, forms in (("t2", ("b9", "b8", "b7", "b10", "plain")), ("lift", ("b9",))):

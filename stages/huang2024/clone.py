@@ -22,9 +22,9 @@ def main(cfg: Huang2024, group: Group) -> None:
         sizes = [size for _, size in pairs]
         runs = []
         for size in sizes:
-            extra = set(cfg.cloning.blocks) - set(CLONED) if size == sizes[0] else set()
-            forms = [f"b{blocks}" for blocks in (*sorted(extra, reverse=True), *CLONED)]
-            for form in [*forms, "plain"] if (layer, size) == ("t2", sizes[0]) else forms:
+            alone = (layer, size) == ("t2", sizes[0])  # the rest of the forms are compared here only
+            forms = [f"b{blocks}" for blocks in (cfg.cloning.blocks if alone else CLONED)]
+            for form in [*forms, "plain"] if alone else forms:
                 runs += clone_runs(cfg, layer, size, form, device)
         fitted = fit_clones(runs, cfg, out.scratch, device, f"{layer} clones")
         keep(cfg, out, layer, sizes[0], fitted)

@@ -75,11 +75,11 @@ def recipe(cfg: Huang2024, decay: float, **settings: Any) -> Recipe:
 
 def fit_clones(runs: Sequence[Run], cfg: Huang2024, scratch: Path, device: torch.device, label: str) -> list[Fitted]:
     """Train clones of one layer as the authors do: AdamW, clipped gradients."""
-    block = cfg.cloning
+    block, layer = cfg.cloning, runs[0].objective.layer
     taken = recipe(
         cfg,
         block.decay,
-        steps=block.steps,
+        steps=getattr(block.steps, layer),
         batch=len(runs[0].train["y"]),
         evaluate_every=block.evaluate_every,
         order="sequential",

@@ -38,7 +38,7 @@ class CloningLr(Strict):
     group: PositiveFloat
 
 
-class CloningImages(Strict):
+class PerLayer(Strict):
     t2: PositiveInt
     lift: PositiveInt
     group: PositiveInt
@@ -57,9 +57,9 @@ class Cloning(Strict):
     clip: PositiveFloat
     iterations: PositiveInt
     kernels: PositiveInt
-    images: CloningImages
+    images: PerLayer
     images_are: Literal["shared", "each"]
-    steps: PositiveInt
+    steps: PerLayer
     evaluate_every: PositiveInt
     decay: float = Field(gt=0, le=1)
     measured: Measured
