@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from learned_symmetry import config
-from learned_symmetry.config import nix2022
+from learned_symmetry.config import huang2024, nix2022
 from learned_symmetry.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -240,6 +240,19 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "missing" in refused(tmp_path / "params.yaml")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("huang2024.quick.canvas.c4_pad", 0, "raise canvas.c4_pad"),
+        ("huang2024.full.canvas.min_right", 11, "canvas.min_right is larger"),
+        ("huang2024.cloning.blocks", [9, 8], "needs 9, 8 and 7"),
+        ("huang2024.cloning.images_are", "share", "'shared' or 'each'"),
+    ],
+)
+def test_sizes_of_huang2024_must_fit_together(key: str, value: Any, told: str, tmp_path: Path) -> None:
+    assert told in refused(changed(tmp_path, key, value))
+
+
 # ---- how values are read ---------------------------------------------------------------------------------------------
 
 
@@ -289,7 +302,7 @@ def names_read() -> set[str]:
 
 
 def test_every_setting_is_used_somewhere() -> None:
-    names = set(leaves(nix2022.Nix2022))
+    names = {*leaves(nix2022.Nix2022), *leaves(huang2024.Huang2024)}
     assert {
         "mirror",
         "resamples",
@@ -298,5 +311,6 @@ def test_every_setting_is_used_somewhere() -> None:
         "patience",
         "equiv",
         "rotations",
+        "images_are",
     } < names  # the walk is whole
     assert not names - names_read()

@@ -112,3 +112,19 @@ class Flip(Group):
 
     def compose(self, g: int, h: int) -> int:
         return (g + h) % 2
+
+
+def translated(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Images x (n, ..., h, w), each moved by its own whole pixels down (n,) and right (n,), zeros where it came from.
+
+    No group acts here: what leaves the image is lost. Works under ``torch.vmap``.
+    """
+    for axis, offset in ((-2, down), (-1, right)):
+        size = x.shape[axis]
+        source = torch.arange(size, device=x.device) - offset.unsqueeze(-1)  # (n, size)
+        shape = [len(x), *(1,) * (x.dim() - 1)]
+        shape[axis] = size
+        index = source.clamp(0, size - 1).view(shape).expand_as(x)
+        inside = (source == source.clamp(0, size - 1)).view(shape)
+        x = x.gather(axis, index) * inside
+    return x

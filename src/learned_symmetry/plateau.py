@@ -13,13 +13,15 @@ class PlateauRule:
 
     ``rule="code"`` is what the authors' code does: the rate follows a scheduler that waits for the score to *fall*, so
     an accuracy that rises lowers the rate about every `patience` + 1 evaluations. Ends of runs are the same.
+    ``rule="exponential"`` lowers the rate at every evaluation, never ends a run and keeps the last weights (huang2024
+    2.3, D10); patience and plateaus mean nothing then.
     The rate never falls below `floor`. With `restore` a plateau also brings the best weights back (nix2022 D25).
     """
 
     patience: int
     decay: float
     plateaus: int
-    rule: Literal["paper", "code"] = "paper"
+    rule: Literal["paper", "code", "exponential"] = "paper"
     floor: float = 0.0
     restore: bool = False
 
@@ -40,6 +42,9 @@ class Progress:
     def see(self, value: float, step: int, selects: Literal["accuracy", "loss"], rule: PlateauRule) -> bool:
         """Take an evaluation; returns whether it is a new best (any strict improvement counts)."""
         score = -value if selects == "loss" else value
+        if rule.rule == "exponential":
+            self.best, self.best_step, self.lr = score, step, max(self.lr * rule.decay, rule.floor)
+            return True
         improved = score > self.best
         if improved:
             self.best, self.best_step, self.since_best = score, step, 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from learned_symmetry.report.measured import Measured
 from learned_symmetry.report.reference import Reference
-from learned_symmetry.report.style import GREY, SERIES, Series
+from learned_symmetry.report.style import GREY, SERIES, Series, pictures
 
 DODGE = {"seen": -1.1, "unseen": 0.0, "all": 1.1}  # shifts by which the dots of single seeds stand apart
 
@@ -77,6 +77,21 @@ def mosaic(axes: Axes, tiles: Sequence[Sequence[Sequence[float]]], title: str, *
     axes.imshow(canvas, interpolation="nearest", **look)
     axes.set_axis_off()
     axes.set_title(title)
+
+
+def maps_figure(columns: Mapping[str, Sequence[Any]], rows: Sequence[str]) -> Figure:
+    """Images or maps, one column a title and one row a moved input; each column has its own grey scale."""
+    figure, axes = pictures(len(columns), len(rows))
+    for place, panel in enumerate(axes):
+        (title, images), row = list(columns.items())[place % len(columns)], place // len(columns)
+        panel.imshow(images[row], cmap="gray", vmin=np.min(images), vmax=np.max(images), interpolation="nearest")
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_visible(False)
+        if row == 0:
+            panel.set_title(title)
+        if place % len(columns) == 0:
+            panel.set_ylabel(rows[row])
+    return figure
 
 
 def _known(reference: Reference, row: str, name: str) -> list[tuple[int, float]]:

@@ -43,10 +43,23 @@ def _nix2022(cfg: Any) -> list[str]:
     return [*signals, *image_stages(cfg), *orbits, "ablation"]
 
 
+CLASSIFIED = ("mlp", "convolution", "cloned", "unfreeze")  # kinds of classifiers of huang2024
+
+
+def classified() -> list[str]:
+    """The stages of huang2024 whose results Table 1 shows."""
+    return [f"{group}_{kind}" for group in ("t2", "c4") for kind in CLASSIFIED]
+
+
 PAPERS = {
     "nix2022": Paper(
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
         stages=_nix2022,
         artefacts=("fig2", "fig3", "table1d", "search1d", "table1", "table2", "table6", "fig5"),
+    ),
+    "huang2024": Paper(
+        title="Huang et al. 2024, *Symmetry From Scratch: Group Equivariance as a Supervised Learning Task*",
+        stages=lambda cfg: ["clone_t2", "clone_c4", *classified(), "pictures"],
+        artefacts=("table1", "clones", "fig2", "fig4", "fig5", "fig6"),
     ),
 }

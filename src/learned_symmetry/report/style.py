@@ -54,6 +54,16 @@ NAMES = {  # methods as they are printed
     "rdl": "RDL",
     "cka": "CKA",
     "orbit": "Orbit",
+    "mlp": "MLP",
+    "cnn": "CNN",
+    "gcnn": "GCNN",
+    **{
+        f"mlp2{kind}{blocks}": f"mlp2{kind}, frozen, {blocks} blocks"
+        for kind in ("cnn", "gcnn")
+        for blocks in (9, 8, 7)
+    },
+    "mlp2cnn_unfreeze": "mlp2cnn, unfrozen",
+    "mlp2gcnn_unfreeze": "mlp2gcnn, unfrozen",
 }
 
 
@@ -97,9 +107,9 @@ def panels(rows: Sequence[Sequence[str]], height: float, *, xlabel: str, ylabel:
     return figure, named
 
 
-def pictures(columns: int) -> tuple[Figure, list[Axes]]:
-    """A figure of page width with square panels side by side, for images."""
+def pictures(columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of page width with square panels, for images, row by row."""
     matplotlib.rcdefaults()
     matplotlib.rcParams.update(STYLE)
-    figure = Figure(figsize=(WIDTH, WIDTH / columns + 0.5), layout="constrained")
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    figure = Figure(figsize=(WIDTH, rows * WIDTH / columns + 0.5), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)

@@ -1,0 +1,81 @@
+"""Training a classifier on moved images, and what keeps its unfrozen clones near their start (huang2024 2.2, 2.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from learned_symmetry.data.moved import Task
+from learned_symmetry.models import Network
+from learned_symmetry.objective import Batch, Objective
+
+Dim = Literal["flat", "code"]
+Reduction = Literal["sum", "mean"]
+
+
+@dataclass(frozen=True)
+class Classify(Objective):
+    """Cross-entropy plus `beta` times the KL penalty of the tensors that the batch has as ``anchor.NAME`` (Eq. 6).
+
+    A batch's ``weights.NAME`` are frozen clones, one for each run of a stack.
+    """
+
+    task: Task
+    beta: float = 0.0
+    unfrozen: bool = False
+    dim: Dim = "flat"
+    reduction: Reduction = "sum"
+
+    def penalised(self, network: nn.Module) -> list[str]:
+        """Names of the clones' own tensors, which start as trained; in the code's form the breaking task's are those
+        whose first dimension is 9, at B = 9 without P."""
+        if not self.unfrozen:
+            return []
+        named = {name: w for name, w in network.named_parameters() if ".clone." in name}
+        few = self.dim == "code" and self.task.breaking
+        return [name for name, w in named.items() if not few or w.shape[0] == 9]
+
+    def draw(self, generator: torch.Generator, size: int) -> dict[str, Tensor]:
+        return self.task.draw(generator, size) if self.task.breaking else {}
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        x, y = self._moved(batch)
+        task = F.cross_entropy(_with_frozen(network, batch)(x), y)
+        if not self.unfrozen:
+            return {"task": task, "total": task}
+        anchors = {name.removeprefix("anchor."): w for name, w in batch.items() if name.startswith("anchor.")}
+        kl = sum(softmax_kl(network.weights[name], w, self.dim, self.reduction) for name, w in anchors.items())
+        return {"task": task, "kl": kl, "total": task + self.beta * kl}
+
+    def score(self, network: Network, batch: Batch) -> Tensor:
+        x, y = self._moved(batch)
+        return (_with_frozen(network, batch)(x).argmax(-1) == y).float().mean()
+
+    def _moved(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        if not self.task.breaking:
+            return batch["x"], batch["y"]
+        moves = {name: batch[name] for name in ("turn", "down", "right") if name in batch}
+        return self.task.moved(batch["x"], batch["y"], **moves)
+
+
+def softmax_kl(new: Tensor, start: Tensor, dim: Dim, reduction: Reduction) -> Tensor:
+    """KL(softmax(new) || softmax(start)), summed or averaged over entries.
+
+    The softmax is over the flattened tensor, or over the dimension that PyTorch picks where none is given (code): the
+    first of three, else the second (D9).
+    """
+    axis = 0 if new.dim() == 3 else 1
+    if dim == "flat":
+        new, start, axis = new.flatten(), start.flatten(), 0
+    log_p, log_q = F.log_softmax(new, axis), F.log_softmax(start, axis)
+    terms = log_p.exp() * (log_p - log_q)
+    return terms.sum() if reduction == "sum" else terms.mean()
+
+
+def _with_frozen(network: Network, batch: Batch) -> Network:
+    frozen = {n.removeprefix("weights."): w for n, w in batch.items() if n.startswith("weights.")}
+    return Network(network.module, {**network.weights, **frozen})
