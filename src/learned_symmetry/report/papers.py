@@ -43,10 +43,19 @@ def _nix2022(cfg: Any) -> list[str]:
     return [*signals, *image_stages(cfg), *orbits, "ablation"]
 
 
+def _moskalev2023(cfg: Any) -> list[str]:
+    return [*(f"train_{kind}" for kind in cfg.schedules), "tune", "measure", "drift", "orbits", "proposition"]
+
+
 PAPERS = {
     "nix2022": Paper(
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
         stages=_nix2022,
         artefacts=("fig2", "fig3", "table1d", "search1d", "table1", "table2", "table6", "fig5"),
+    ),
+    "moskalev2023": Paper(
+        title="Moskalev et al. 2023, *On genuine invariance learning without weight-tying*",
+        stages=_moskalev2023,
+        artefacts=("table1", "fig1", "fig2", "fig3", "fig4", "fig5", "prop31"),
     ),
 }
