@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,23 @@ from learned_symmetry.results import result_path, write_json
 from learned_symmetry.transfer import METHODS
 
 ROOT = Path(__file__).parents[1]
-FILES = ["dvc.yaml", *(f"stages/{paper}/dvc.yaml" for paper in config.PAPERS)]
+FILES = {"": "dvc.yaml"} | {f"{paper}/": f"stages/{paper}/dvc.yaml" for paper in config.PAPERS}
 ON_IMAGES = {f"N{number}" for number in range(15, 33)}  # never judged on stand-in data
 
 
 def stages() -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, stage) with `${scale}`, `${key}` and `${item}` filled in as DVC does."""
+    """(PAPER/name, stage) with `${scale}`, `${key}` and `${item}` filled in as DVC does."""
     raw = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    for file in FILES:
+    for paper, file in FILES.items():
         for name, stage in YAML(typ="safe").load((ROOT / file).read_text())["stages"].items():
             if "foreach" not in stage:
-                yield name, filled(stage, "")
+                yield f"{paper}{name}", filled(stage, "")
                 continue
             items = stage["foreach"]
             if isinstance(items, str):
                 items = resolved(raw, items.removeprefix("${").removesuffix("}"))
             for item in items:
-                yield f"{name}@{item}", filled(stage["do"], item)
+                yield f"{paper}{name}@{item}", filled(stage["do"], item)
 
 
 def filled(stage: Any, item: str) -> Any:
@@ -61,9 +61,12 @@ def outputs(stage: dict[str, Any]) -> set[str]:
 
 
 ALL = dict(stages())
-READS = {"fig5": "/image_orbit_cnn_mlp"} | {  # artefact -> what the paths of the results have in common that it reads
-    name: "/image_transfer_" if name in ("table1", "table2", "table6") else "/transfer_"
-    for name in ("fig2", "fig3", "table1d", "search1d", "table1", "table2", "table6")
+READS = {  # artefact -> what the paths of the results have in common that it reads
+    "nix2022": {"fig5": "/image_orbit_cnn_mlp"}
+    | dict.fromkeys(("fig2", "fig3", "table1d", "search1d"), "/transfer_")
+    | dict.fromkeys(("table1", "table2", "table6"), "/image_transfer_"),
+    "moskalev2023": {"table1": "/measure", "fig4": "/drift", "fig5": "/measure", "prop31": "/proposition"}
+    | dict.fromkeys(("fig1", "fig2", "fig3"), "/orbits"),
 }
 
 
@@ -77,19 +80,22 @@ def test_deps_are_what_the_script_imports(name: str) -> None:
     stage = ALL[name]
     script = Path(stage["cmd"].split()[1])
     wanted = imports.closure(script)
-    if name.startswith(
+    short = name.removeprefix("nix2022/")
+    if short.startswith(
         ("transfer@", "image_transfer_cnn", "image_transfer_gcnn", "image_transfer_resnet", "image_augment")
     ):
         # A method is looked up by name, where no import statement can be read; Augment is no transfer
-        method = "none" if name.startswith("image_augment") else name.partition("@")[2]
+        method = "none" if short.startswith("image_augment") else name.partition("@")[2]
         module = imports.PACKAGE / "transfer" / f"{method}.py"
         wanted |= {module} | imports.closure(module)
-    if name == "search":
+    if short == "search":
         modules = {imports.PACKAGE / "transfer" / f"{method}.py" for method in METHODS}
         wanted |= modules.union(*map(imports.closure, modules))
     listed = {Path(dep) for dep in stage["deps"] if dep.startswith("src/")}
     files = {f for dep in listed for f in (dep.rglob("*.py") if dep.is_dir() else [dep])} - imports.NEUTRAL
-    if "@" in name and not name.startswith(("image_teacher", "image_orbit")):  # one list for a group: it may hold more
+    if "@" in name and not short.startswith(
+        ("image_teacher", "image_orbit", "moskalev2023/train")
+    ):  # one list for a group: it may hold more
         assert wanted <= files
     else:
         assert {str(path) for path in wanted} == {str(path) for path in files}
@@ -123,18 +129,19 @@ def test_stages_and_artefacts_listed_for_a_paper_are_in_the_pipeline(paper: str)
     listed = papers.of(paper).stages(config.load(paper, scale="quick"))
     results = {str(result_path("quick", paper, stage)) for stage in listed}
     assert results <= made
-    assert results <= set(ALL["claims"]["deps"]), "a result that no claim's stage waits for"
+    assert results <= set(ALL[f"{paper}/claims"]["deps"]), "a result that no claim's stage waits for"
     for artefact in papers.of(paper).artefacts:
         assert Path(f"paper/{paper}/{artefact}.py").exists()
         drawn = [stage for stage in ALL.values() if f"paper/{paper}/{artefact}.py" in stage["deps"]]
         assert len(drawn) == 1
-        assert set(drawn[0]["deps"]) >= {result for result in results if READS[artefact] in result}, artefact
+        assert set(drawn[0]["deps"]) >= {result for result in results if READS[paper][artefact] in result}, artefact
 
 
-def test_every_claim_is_about_metrics_that_some_stage_produces() -> None:
-    listed = papers.of("nix2022").stages(config.load("nix2022", scale="quick"))
-    known = {m for stage in listed for m in json.loads(result_path("quick", "nix2022", stage).read_text())["metrics"]}
-    for claim in reference.of("nix2022").claims:
+@pytest.mark.parametrize("paper", config.PAPERS)
+def test_every_claim_is_about_metrics_that_some_stage_produces(paper: str) -> None:
+    listed = papers.of(paper).stages(config.load(paper, scale="quick"))
+    known = {m for stage in listed for m in json.loads(result_path("quick", paper, stage).read_text())["metrics"]}
+    for claim in reference.of(paper).claims:
         names = {metric for metric, _ in Predicate(claim["predicate"], claim["id"]).names.values()}
         assert names <= known, claim["id"]
 
@@ -160,8 +167,25 @@ def test_an_unknown_method_is_an_error_and_never_the_baseline() -> None:
     assert "did you mean kd?" in done.stderr
 
 
-def test_every_stage_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """``smoke(paper)``: its settings at scale smoke, on a CPU, in a repository that has no data but stand-ins."""
+    shutil.copytree(ROOT / "paper/reference", tmp_path / "paper/reference")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("r*", "prepared", "scratch"))
+    for name in ("mnist", "fashion-mnist"):
+        write_json(tmp_path / f"data/prepared/{name}.json", {"name": name, "source": "stand-in", "files": {}})
+    monkeypatch.chdir(tmp_path)
+
+    def load(paper: str) -> Any:
+        cfg = config.load(paper, scale="smoke")
+        return cfg.model_copy(update={"engine": cfg.engine.model_copy(update={"device": "cpu"})})
+
+    return load
+
+
+def test_every_stage_of_nix2022_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
+    smoke: Callable[[str], Any],
 ) -> None:
     """Through main(cfg), without DVC; then figures, tables, claims. The training stages are run twice."""
     from paper import claims
@@ -180,13 +204,7 @@ def test_every_stage_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
         transfer_orbit,
     )
 
-    shutil.copytree(ROOT / "paper/reference", tmp_path / "paper/reference")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("r*", "prepared", "scratch"))
-    write_json(tmp_path / "data/prepared/mnist.json", {"name": "mnist", "source": "stand-in", "files": {}})
-    monkeypatch.chdir(tmp_path)
-    cfg = config.load("nix2022", scale="smoke")
-    cfg = cfg.model_copy(update={"engine": cfg.engine.model_copy(update={"device": "cpu"})})
+    cfg = smoke("nix2022")
 
     def train() -> dict[str, bytes]:
         teacher.main(cfg)
@@ -215,4 +233,36 @@ def test_every_stage_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
     assert {"fig2.svg", "fig3.png", "table1d.tex", "search1d.md", "table1.md", "table6.json", "fig5.svg"} <= drawn
     verdicts = json.loads(result_path("smoke", "nix2022", "claims").read_text())["claims"]
     assert {claim["id"] for claim in verdicts if claim["verdict"] == "not run"} == ON_IMAGES
+    assert not list(Path("data/scratch").rglob("*.pt")), "checkpoints of unfinished training are gone at the end"
+
+
+def test_every_stage_of_moskalev2023_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
+    smoke: Callable[[str], Any],
+) -> None:
+    """Through main(cfg), without DVC; then figures, the table, claims. All stages are run twice."""
+    from paper import claims
+    from paper.moskalev2023 import fig1, fig2, fig3, fig4, fig5, prop31, table1
+    from stages.moskalev2023 import drift, measure, orbits, proposition, train, tune
+
+    cfg = smoke("moskalev2023")
+
+    def run() -> dict[str, bytes]:
+        for kind in ("WT", "DA"):
+            train.main(cfg, kind)
+        tune.main(cfg)
+        train.main(cfg, "IR")
+        for stage in (measure, drift, orbits, proposition):
+            stage.main(cfg)
+        listed = papers.of("moskalev2023").stages(cfg)
+        return {stage: result_path("smoke", "moskalev2023", stage).read_bytes() for stage in listed}
+
+    first = run()
+    assert run() == first
+    for artefact in (table1, fig1, fig2, fig3, fig4, fig5, prop31):
+        artefact.main(cfg)
+    claims.main(cfg, "moskalev2023")
+    drawn = {path.name for path in Path("paper/artefacts/smoke/moskalev2023").iterdir()}
+    assert {"table1.tex", "fig1.svg", "fig2.png", "fig3.svg", "fig4.json", "fig5.svg", "prop31.png"} <= drawn
+    verdicts = json.loads(result_path("smoke", "moskalev2023", "claims").read_text())["claims"]
+    assert {claim["verdict"] for claim in verdicts} == {"not run"}, "all on stand-in data"
     assert not list(Path("data/scratch").rglob("*.pt")), "checkpoints of unfinished training are gone at the end"

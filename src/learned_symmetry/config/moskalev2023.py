@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from learned_symmetry.config import Settings, Strict
+from learned_symmetry.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 GroupName = Literal["R4", "T3"]
@@ -111,3 +112,21 @@ class Moskalev2023(Settings):
     schedules: dict[Kind, Schedule]
     tuning: Tuning
     evaluation: Evaluation
+
+    def verify(self) -> None:
+        """Check that every kind, group and form has its settings, and the points that claims and figures need."""
+        where = f"params.yaml: moskalev2023.{self.scale}"
+        for kind in get_args(Kind):
+            if kind not in self.schedules:
+                raise UserError(f"{where}.schedules has no {kind}; add it")
+        for group in get_args(GroupName):
+            if group not in self.tuning.grid:
+                raise UserError(f"{where}.tuning.grid has no {group}; add it")
+            for form in get_args(Form):
+                if form not in self.tuning.grid[group]:
+                    raise UserError(f"{where}.tuning.grid.{group} has no weights for {form}; add them")
+        for beta in (0.0, 0.2):
+            if beta not in self.drift.betas:
+                raise UserError(f"params.yaml: moskalev2023.drift.betas must hold {beta:g}, for claim M11; add it")
+        if self.saliency.kernel % 2 == 0:
+            raise UserError(f"params.yaml: moskalev2023.saliency.kernel = {self.saliency.kernel} must be odd; mend it")
