@@ -139,7 +139,17 @@ def test_table_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept["rows"][1]["cells"][0] == {"ours": None, "paper": {"mean": 0.4106, "std": 0.0012}}
 
 
+def test_values_that_are_no_fractions_are_printed_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = [Cell(metric([93.0, 95.0]), Value(94.6, 0.1)), Cell(metric([0.025]), Value(0.02)), Cell(None, None)]
+    table = Table("LI", ("net",), ("acc", "li", "si"), [(("WT",), cells)], decimals=(1, 3, 2))
+    save_table(table, "nix2022", "t", "quick", {"scale": "quick"})
+    markdown = (FOLDER / "t.md").read_text()
+    assert "| WT | 94.0 ± 1.4 (2) [94.6 ± 0.1] | 0.025 (1) [0.020] | not run [not run] |" in markdown
+    assert "Ours as mean" in markdown
+
+
 def test_scripts_start_without_torch() -> None:
-    names = [f"paper.{paper}.{name}" for paper, name in ARTEFACTS] + ["paper.claims", "paper.readme"]
+    names = [f"paper.{key}.{name}" for key, name in ARTEFACTS] + ["paper.claims", "paper.readme"]
     code = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

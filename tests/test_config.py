@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from learned_symmetry import config
-from learned_symmetry.config import huang2024, nix2022
 from learned_symmetry.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -56,8 +56,8 @@ def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_committed_file_passes_at_every_scale() -> None:
     config.check()
-    for scale in config.SCALES:
-        assert config.load("nix2022", scale=scale).scale == scale
+    for paper, scale in product(config.PAPERS, config.SCALES):
+        assert config.load(paper, scale=scale).scale == scale
     assert config.load("nix2022").scale == config.read()["scale"]
 
 
@@ -207,6 +207,24 @@ def test_a_missing_key_is_told(key: str, tmp_path: Path) -> None:
     assert "missing" in message
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        (
+            "moskalev2023.quick.tuning.grid.T3",
+            {"LI": [1.0], "DI": [1.0]},
+            "quick.tuning.grid.T3 has no weights for NLI",
+        ),
+        ("moskalev2023.full.tuning.grid", {"R4": {"LI": [1.0], "DI": [1.0], "NLI": [1.0]}}, "grid has no T3"),
+        ("moskalev2023.quick.schedules", {"WT": {"epochs": 1, "batch": 1, "evaluate_every": 1, "lr": None}}, "no DA"),
+        ("moskalev2023.drift.betas", [0.0, 0.5, 1.0], "drift.betas must hold 0.2"),
+        ("moskalev2023.saliency.kernel", 4, "saliency.kernel = 4 must be odd"),
+    ],
+)
+def test_what_moskalev2023_checks_itself(key: str, value: Any, told: str, tmp_path: Path) -> None:
+    assert told in refused(changed(tmp_path, key, value))
+
+
 def test_a_key_that_one_scale_lacks_is_told_with_that_scale(tmp_path: Path) -> None:
     assert "nix2022.smoke.shifts is missing" in refused(edited(tmp_path, "nix2022.smoke.shifts", dict.pop))
 
@@ -301,16 +319,15 @@ def names_read() -> set[str]:
     return found
 
 
-def test_every_setting_is_used_somewhere() -> None:
-    names = {*leaves(nix2022.Nix2022), *leaves(huang2024.Huang2024)}
-    assert {
-        "mirror",
-        "resamples",
-        "beta2",
-        "plateau_rule",
-        "patience",
-        "equiv",
-        "rotations",
-        "images_are",
-    } < names  # the walk is whole
+@pytest.mark.parametrize(
+    ("paper", "some"),
+    [
+        ("nix2022", {"mirror", "resamples", "beta2", "plateau_rule", "patience", "equiv", "rotations"}),
+        ("moskalev2023", {"mirror", "resamples", "beta2", "dropped_class", "sampling", "grid", "saliency_steps"}),
+        ("huang2024", {"mirror", "resamples", "beta2", "images_are", "downsample", "iterations", "decoupled"}),
+    ],
+)
+def test_every_setting_is_used_somewhere(paper: str, some: set[str]) -> None:
+    names = set(leaves(config.schema(paper)))
+    assert some < names  # the walk is whole
     assert not names - names_read()

@@ -6,6 +6,7 @@ group acts on an input and on a feature map of another resolution.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -36,6 +37,13 @@ class Group(ABC):
     def orbit(self, x: Tensor) -> Tensor:
         """All moved copies of x: (order, *x.shape)."""
         return torch.stack([self.act(x, g) for g in range(self.order)])
+
+    def sources(self, *space: int) -> Tensor:
+        """Where a moved map takes its entries from, (order, prod(space)): act(x, g) is x.flatten()[sources[g]].
+
+        Unlike `act` it serves an element that is not known before the program runs, under `torch.vmap` too.
+        """
+        return self.orbit(torch.arange(math.prod(space)).reshape(space)).flatten(1)
 
     def act_each(self, x: Tensor, g: Tensor) -> Tensor:
         """x (n, ..., *space), each example moved by its own element g (n,)."""

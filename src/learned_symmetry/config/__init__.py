@@ -20,7 +20,11 @@ from learned_symmetry.errors import UserError
 
 Scale = Literal["smoke", "quick", "full"]
 SCALES: tuple[str, ...] = get_args(Scale)
-PAPERS = {"nix2022": "Nix2022", "huang2024": "Huang2024"}  # paper key -> the class in learned_symmetry.config.KEY
+PAPERS = {  # paper key -> the class in learned_symmetry.config.KEY
+    "nix2022": "Nix2022",
+    "moskalev2023": "Moskalev2023",
+    "huang2024": "Huang2024",
+}
 ROOT = ("scale", "data", "engine", "report")  # keys that all papers share
 PARAMS = Path("params.yaml")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from learned_symmetry.results import write_atomically, write_json
 ARTEFACTS = Path("paper/artefacts")
 FOOTER = 6.5  # points
 NOT_RUN = "not run"
+Show = Callable[[float | None, float | None], str]  # a mean and its spread as they are printed
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of labels and cells. `absent` stands for a paper's missing value; empty leaves its brackets out."""
+    """Rows of labels and cells. `absent` stands for a paper's missing value; empty leaves its brackets out.
+
+    `decimals`, one number a column, are for values that are printed as they are; without it all are fractions, printed
+    in percent with one decimal.
+    """
 
     title: str
     heads: tuple[str, ...]  # what the labels of a row are
@@ -42,6 +47,7 @@ class Table:
     rows: list[tuple[tuple[str, ...], list[Cell]]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     absent: str = NOT_RUN
+    decimals: tuple[int, ...] | None = None
 
 
 def artefact_path(scale: str, paper: str, name: str, suffix: str) -> Path:
@@ -73,9 +79,14 @@ def save_figure(
 
 
 def save_table(table: Table, paper: str, name: str, scale: str, caption_facts: Mapping[str, str]) -> None:
-    """Write NAME.md, NAME.tex (booktabs) and NAME.json (fractions); percent with one decimal is what is printed."""
-    rows = [[*labels, *(_told(cell, table.absent) for cell in cells)] for labels, cells in table.rows]
-    about = ["In percent: ours as mean ± std over seeds (n), in brackets the paper's.", *table.notes]
+    """Write NAME.md, NAME.tex (booktabs) and NAME.json (as measured)."""
+    shown = [percent if table.decimals is None else _plain(d) for d in table.decimals or table.columns]
+    rows = [
+        [*labels, *(_told(cell, table.absent, show) for cell, show in zip(cells, shown, strict=True))]
+        for labels, cells in table.rows
+    ]
+    unit = "In percent: ours" if table.decimals is None else "Ours"
+    about = [f"{unit} as mean ± std over seeds (n), in brackets the paper's.", *table.notes]
     about.append(f"{caption(caption_facts)}.")
     write_atomically(artefact_path(scale, paper, name, "md"), _markdown(table, rows, about).encode())
     write_atomically(artefact_path(scale, paper, name, "tex"), _latex(table, rows, about, f"{paper}-{name}").encode())
@@ -96,11 +107,20 @@ def percent(mean: float | None, std: float | None) -> str:
     return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")
 
 
-def _told(cell: Cell, absent: str) -> str:
+def _plain(decimals: int) -> Show:
+    def show(mean: float | None, std: float | None) -> str:
+        if mean is None:
+            return NOT_RUN
+        return f"{mean:.{decimals}f}" + ("" if std is None else f" ± {std:.{decimals}f}")
+
+    return show
+
+
+def _told(cell: Cell, absent: str, show: Show) -> str:
     ours = NOT_RUN
     if cell.ours is not None and cell.ours["mean"] is not None:
-        ours = f"{percent(cell.ours['mean'], cell.ours['std'])} ({cell.ours['n']})"
-    paper = absent if cell.paper is None else percent(cell.paper.mean, cell.paper.std)
+        ours = f"{show(cell.ours['mean'], cell.ours['std'])} ({cell.ours['n']})"
+    paper = absent if cell.paper is None else show(cell.paper.mean, cell.paper.std)
     return f"{ours} [{paper}]" if paper else ours
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from learned_symmetry.report.measured import Measured
+from learned_symmetry.report.measured import Measured, Metric
 from learned_symmetry.report.reference import Reference
 from learned_symmetry.report.style import GREY, SERIES, Series, pictures
 
@@ -77,6 +77,32 @@ def mosaic(axes: Axes, tiles: Sequence[Sequence[Sequence[float]]], title: str, *
     axes.imshow(canvas, interpolation="nearest", **look)
     axes.set_axis_off()
     axes.set_title(title)
+
+
+def picture(code: str) -> np.ndarray:
+    """A square picture, (side, side) from 0 to 255, from its bytes in hexadecimal."""
+    flat = np.frombuffer(bytes.fromhex(code), np.uint8)
+    return flat.reshape(int(len(flat) ** 0.5), -1)
+
+
+def salient(axes: Axes, image: np.ndarray, saliency: np.ndarray) -> None:
+    """A grey picture with a saliency map in red over it, both (side, side) from 0 to 255."""
+    base = np.repeat(0.75 * image[..., None] / 255, 3, axis=2)
+    share = np.sqrt(saliency[..., None] / 255)  # so that the faint edge of a blurred pixel is seen
+    axes.imshow((1 - share) * base + share * np.array([1.0, 0.15, 0.1]), interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def curve(axes: Axes, x: Sequence[float], metrics: Sequence[Metric], series: Series) -> dict[str, Any]:
+    """Mean over seeds as a line and the standard deviation as a band; `metrics` has one entry a point of x."""
+    mean, std = (np.array([np.nan if m[k] is None else m[k] for m in metrics], dtype=float) for k in ("mean", "std"))
+    axes.fill_between(x, mean - std, mean + std, color=series.colour, alpha=0.16, linewidth=0)
+    axes.plot(x, mean, color=series.colour, linestyle=series.dash, marker=series.marker, label=series.label)
+    return {"x": list(x), "mean": _json(mean), "std": _json(std)}
 
 
 def maps_figure(columns: Mapping[str, Sequence[Any]], rows: Sequence[str]) -> Figure:

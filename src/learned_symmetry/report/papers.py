@@ -43,6 +43,10 @@ def _nix2022(cfg: Any) -> list[str]:
     return [*signals, *image_stages(cfg), *orbits, "ablation"]
 
 
+def _moskalev2023(cfg: Any) -> list[str]:
+    return [*(f"train_{kind}" for kind in cfg.schedules), "tune", "measure", "drift", "orbits", "proposition"]
+
+
 CLASSIFIED = ("mlp", "convolution", "cloned", "unfreeze")  # kinds of classifiers of huang2024
 
 
@@ -56,6 +60,11 @@ PAPERS = {
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
         stages=_nix2022,
         artefacts=("fig2", "fig3", "table1d", "search1d", "table1", "table2", "table6", "fig5"),
+    ),
+    "moskalev2023": Paper(
+        title="Moskalev et al. 2023, *On genuine invariance learning without weight-tying*",
+        stages=_moskalev2023,
+        artefacts=("table1", "fig1", "fig2", "fig3", "fig4", "fig5", "prop31"),
     ),
     "huang2024": Paper(
         title="Huang et al. 2024, *Symmetry From Scratch: Group Equivariance as a Supervised Learning Task*",

@@ -83,16 +83,29 @@ SERIES = {
     "all": Series("all shifts", "0.35", "D", (0, (3, 1.6))),
 }
 
+CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#A5AA99", "#222222", "#B8860B")
 
-def panels(rows: Sequence[Sequence[str]], height: float, *, xlabel: str, ylabel: str) -> tuple[Figure, dict[str, Axes]]:
-    """A figure of page width with one panel a name, each `height` inches, that share both axes; rows may be short.
+KINDS = {  # networks of moskalev2023
+    "WT": Series("WT, weight-tied", "#009E73", "s", (0, (3, 1.6))),
+    "DA": Series("DA, augmented", "#D55E00", "o", "-"),
+    "IR": Series("IR, regularised", "#0072B2", "D", "-"),
+}
+
+
+def blank(height: float) -> Figure:
+    """An empty figure of page width and `height` inches in our style.
 
     Style is set from matplotlib's own defaults, never from a user's matplotlibrc, and no window system is loaded.
     """
     matplotlib.rcdefaults()
     matplotlib.rcParams.update(STYLE)
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def panels(rows: Sequence[Sequence[str]], height: float, *, xlabel: str, ylabel: str) -> tuple[Figure, dict[str, Axes]]:
+    """A figure of page width with one panel a name, each `height` inches, that share both axes; rows may be short."""
     columns = max(len(row) for row in rows)
-    figure = Figure(figsize=(WIDTH, len(rows) * height + 0.75), layout="constrained")
+    figure = blank(len(rows) * height + 0.75)
     cells = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
     named = {}
     for r, row in enumerate(rows):
@@ -109,7 +122,5 @@ def panels(rows: Sequence[Sequence[str]], height: float, *, xlabel: str, ylabel:
 
 def pictures(columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
     """A figure of page width with square panels, for images, row by row."""
-    matplotlib.rcdefaults()
-    matplotlib.rcParams.update(STYLE)
-    figure = Figure(figsize=(WIDTH, rows * WIDTH / columns + 0.5), layout="constrained")
+    figure = blank(rows * WIDTH / columns + 0.5)
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
