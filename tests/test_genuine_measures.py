@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from learned_symmetry import models
 from learned_symmetry.groups import Group, QuarterTurns, Shifts
-from learned_symmetry.measure.accuracy_ratio import accuracy_ratio, orbit_accuracy
+from learned_symmetry.measure.accuracy_ratio import accuracy_ratios, orbit_accuracy
 from learned_symmetry.measure.distribution_invariance import distribution_invariance, divergence
 from learned_symmetry.measure.jacobian import jacobian_norm, jacobian_norms
 from learned_symmetry.measure.logit_invariance import logit_invariance
@@ -46,7 +46,7 @@ def test_a_tied_network_is_invariant(group: Group, pool: str, randn: Callable[..
     assert distribution_invariance(tied, x, group) < 1e-15
     assert saliency_similarity(tied, x, group) == pytest.approx(1, abs=1e-12)
     assert orbit_distance_ratio(tied.latent, x, group) < 1e-14
-    assert accuracy_ratio(tied, x, x, group) == 1
+    assert accuracy_ratios(tied, x, [x], group) == [1]
     plain = perceptron()
     assert logit_invariance(plain, x, group) > 1e-3
     assert saliency_similarity(plain, x, group) < 0.9
@@ -82,14 +82,14 @@ def test_accuracy_counts_the_whole_orbit() -> None:
     """The class is the place of the 1: the orbit of a one-hot signal has each place once."""
     x, y = torch.eye(3), torch.tensor([0, 1, 2])
     assert orbit_accuracy(nn.Identity(), x, y, Shifts(3)) == pytest.approx(1 / 3)
-    assert math.isnan(accuracy_ratio(torch.zeros_like, x, x, Shifts(3), torch.ones(3)))  # nothing is right
+    assert math.isnan(accuracy_ratios(torch.zeros_like, x, [x], Shifts(3), torch.ones(3))[0])  # nothing is right
 
 
 def test_drift_that_halves_the_right_answers() -> None:
     x, drifted = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     y, still = torch.tensor([0, 0]), Shifts(1)
-    assert accuracy_ratio(nn.Identity(), x, drifted, still, y) == 0.5
-    assert accuracy_ratio(nn.Identity(), x, drifted, still) == 0.5  # the model's own answers to x
+    assert accuracy_ratios(nn.Identity(), x, [x, drifted], still, y) == [1, 0.5]
+    assert accuracy_ratios(nn.Identity(), x, [drifted], still) == [0.5]  # the model's own answers to x
 
 
 # ---- saliency ------------------------------------------------------------------------------------------------------
@@ -197,6 +197,6 @@ def test_a_model_a_group_and_data_are_all_that_a_measure_needs(build: Callable[[
     assert logit_invariance(model, x, group) > 0
     assert distribution_invariance(model, x, group) > 0
     assert 0 <= saliency_similarity(model, x, group) <= 1 + 1e-6
-    assert accuracy_ratio(model, x, 1 - x, group) >= 0
+    assert accuracy_ratios(model, x, [1 - x], group)[0] >= 0
     assert jacobian_norm(model, x) > 0
     assert orbit_distance_ratio(model, x, group) > 0

@@ -24,7 +24,7 @@ def main(cfg: config.Settings) -> None:
     results = measured(cfg.scale, "moskalev2023", ["orbits"])
     notes = read_result(cfg.scale, "moskalev2023", "orbits")["notes"]
     label, drawn = notes["labels"][IMAGE], {}
-    figure = style.blank(2.9)
+    figure = style.blank(2.5)
     for block, (kind, title) in zip(figure.subfigures(1, 2, wspace=0.04), TITLES.items(), strict=True):
         block.suptitle(title, fontsize=8.5, fontweight="bold")
         cells = block.subplots(2, len(notes["images"]))

@@ -24,7 +24,7 @@ def main(cfg: config.Settings) -> None:
     results = measured(cfg.scale, "moskalev2023", ["orbits"])
     latent = read_result(cfg.scale, "moskalev2023", "orbits")["notes"]["latent"]
     places, labels = np.array(latent["places"]), np.array(latent["labels"])  # (order, n, 2), (n,)
-    figure = style.blank(4.0)
+    figure = style.blank(3.5)
     left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
     axes = left.subplots()
     for label in np.unique(labels):
@@ -42,7 +42,6 @@ def main(cfg: config.Settings) -> None:
         axes.plot(x, y, "k-", linewidth=0.9, marker=mark, markersize=5, markerfacecolor="white")
         for g, cell in enumerate(cells[row]):
             draw.salient(cell, draw.picture(latent["images"][g][row]), draw.picture(latent["maps"][g][row]))
-            axes.annotate(str(90 * g), (x[g], y[g]), fontsize=6, xytext=(4, 3), textcoords="offset points")
             if row == 0:
                 cell.set_title(f"{90 * g}°", fontweight="normal", loc="center")
         cells[row, 0].set_ylabel(f"{'●■◆'[row]} {labels[index]}")

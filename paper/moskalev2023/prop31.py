@@ -35,7 +35,9 @@ def main(cfg: config.Settings) -> None:
     axes.set_ylabel("σ_max(W(t)) / σ_max(W(0))")
     axes.set_title("gradient flow on the logit error, closed form")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    save_figure(figure, "moskalev2023", "prop31", cfg.scale, notes, results.facts())
+    save_figure(
+        figure, "moskalev2023", "prop31", cfg.scale, notes, results.facts() | {"seeds": str(cfg.proposition.seeds)}
+    )
 
 
 @command("moskalev2023/prop31")

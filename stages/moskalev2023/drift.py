@@ -16,7 +16,7 @@ from learned_symmetry import record, stage
 from learned_symmetry.config.moskalev2023 import Moskalev2023
 from learned_symmetry.data.transforming import Part, blended, partners
 from learned_symmetry.genuine_invariance import GROUPS, PAPER, Experiment
-from learned_symmetry.measure.accuracy_ratio import accuracy_ratio
+from learned_symmetry.measure.accuracy_ratio import accuracy_ratios
 from learned_symmetry.measure.distribution_invariance import distribution_invariance
 
 SLIGHT = 0.2  # the beta of claim M11
@@ -42,9 +42,8 @@ def curve(experiment: Experiment, network: nn.Module, group: str, near: Part, fa
     betas = experiment.cfg.drift.betas
     start, end = (experiment.transformed(part, group).x for part in (near, far))
     di = {beta: distribution_invariance(network, blended(start, end, beta), GROUPS[group]) for beta in betas}
-    ratio = {
-        beta: accuracy_ratio(network, near.x, blended(near.x, far.x, beta), GROUPS[group], near.y) for beta in betas
-    }
+    blends = (blended(near.x, far.x, beta) for beta in betas)
+    ratio = dict(zip(betas, accuracy_ratios(network, near.x, blends, GROUPS[group], near.y), strict=True))
     points = {f"{name}_b{100 * beta:03.0f}": c[beta] for name, c in (("di", di), ("ratio", ratio)) for beta in betas}
     inside = [value for beta, value in ratio.items() if 0 < beta < 1]
     summary = {"di0": di[0.0], "di02": di[SLIGHT], "di_max": max(di.values()), "ratio_mean": statistics.fmean(inside)}

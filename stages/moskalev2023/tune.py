@@ -43,9 +43,8 @@ def main(cfg: Moskalev2023) -> None:
         accuracy = None if done.dropped else done.progress.best
         row = {"weight": weight, "si": similarity, "accuracy": accuracy}
         rows.setdefault((group, form), []).append(row)
-        name = f"tune.{group}.{form}.w{weight:g}".replace(".", "_").replace("tune_", "tune.", 1)
-        out.metric(f"{name}.si", [similarity])
-        out.metric(f"{name}.accuracy", [None if accuracy is None else 100 * accuracy])
+        out.metric(f"tune.{group}_{form}.si_at_{weight:g}", [similarity])
+        out.metric(f"tune.{group}_{form}.accuracy_at_{weight:g}", [None if accuracy is None else 100 * accuracy])
         out.runs.append(done.record({} if done.dropped else {"si": similarity}, group=group, form=form))
     for group, forms in block.grid.items():
         told = {}

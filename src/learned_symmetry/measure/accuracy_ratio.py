@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -19,13 +21,16 @@ def orbit_accuracy(model: Function, x: Tensor, y: Tensor, group: Group, chunk: i
     return right / len(y) / group.order
 
 
-def accuracy_ratio(model: Function, x: Tensor, drifted: Tensor, group: Group, y: Tensor | None = None) -> float:
-    """Orbit accuracy on `drifted` inputs divided by that on x (n, ...), both with labels y (n,): 1 where none is lost.
+def accuracy_ratios(
+    model: Function, x: Tensor, drifted: Iterable[Tensor], group: Group, y: Tensor | None = None
+) -> list[float]:
+    """Orbit accuracy on each set of `drifted` inputs divided by that on x (n, ...), all with labels y (n,).
 
-    Without labels the model's own answers to x, each as it lies, are taken for them. The paper calls it the accuracy
-    drop ratio. NaN where nothing was right on x.
+    1 where none is lost. Without labels the model's own answers to x, each as it lies, are taken for them. The paper
+    calls it the accuracy drop ratio. NaN where nothing was right on x.
     """
-    with torch.no_grad():
-        y = model(x).argmax(-1) if y is None else y
+    if y is None:
+        with torch.no_grad():
+            y = model(x).argmax(-1)
     before = orbit_accuracy(model, x, y, group)
-    return orbit_accuracy(model, drifted, y, group) / before if before else float("nan")
+    return [orbit_accuracy(model, moved, y, group) / before if before else float("nan") for moved in drifted]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import vjp, vmap
 
 
-def jacobian_norms(model: nn.Module, x: Tensor, chunk: int = 500) -> Tensor:
+def jacobian_norms(model: nn.Module, x: Tensor, chunk: int = 100) -> Tensor:
     """The largest singular value of d logits / d x at each input x (n, ...): (n,).
 
     Inputs of a batch must not mix in the model (`model.eval()`). All rows of all Jacobians come from one pull-back of

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from learned_symmetry.groups import Group
 
-ROWS = 4000  # inputs a pass: samples x group elements x steps
+ROWS = 2000  # inputs a pass: samples x group elements x steps
 
 
 @dataclass(frozen=True)
