@@ -19,7 +19,7 @@ def main(cfg: config.Settings) -> None:
     results = measured(cfg.scale, "huang2024", ["clone_t2", "pictures"])
     shown = read_result(cfg.scale, "huang2024", "pictures")["notes"]["fig4"]
     size = shown["size"]
-    figure, (left, right) = style.pictures(2)
+    figure, (left, right) = style.pictures(2, aspect=(size - 2) ** 2 / size**2)
     draw.mosaic(left, [shown["true"]], f"3 × 3 convolution of {size} × {size} pixels", signed=True)
     draw.mosaic(right, [shown["clone"]], "learned by 9 blocks", signed=True)
     save_figure(figure, "huang2024", "fig4", cfg.scale, shown, results.facts())

@@ -120,7 +120,7 @@ def panels(rows: Sequence[Sequence[str]], height: float, *, xlabel: str, ylabel:
     return figure, named
 
 
-def pictures(columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of page width with square panels, for images, row by row."""
-    figure = blank(rows * WIDTH / columns + 0.5)
+def pictures(columns: int, rows: int = 1, aspect: float = 1.0) -> tuple[Figure, list[Axes]]:
+    """A figure of page width with panels, row by row, for images `aspect` times as high as wide."""
+    figure = blank(rows * aspect * WIDTH / columns + 0.5)
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
