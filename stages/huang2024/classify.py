@@ -27,9 +27,7 @@ def main(cfg: Huang2024, group: Group, kind: str) -> None:
     out = record.Stage(cfg, PAPER, f"{group}_{kind}", source=experiment.source, fingerprint=stage.fingerprint(cfg))
     for task in ("symmetry", "breaking"):
         training = getattr(cfg.tasks, task).get(kind)
-        if (
-            training is None and task == "breaking" and kind == "cloned"
-        ):  # frozen clones are invariant, and are not run where the label is not (D15)
+        if training is None and kind == "cloned":  # frozen clones are invariant: not run where the label is not (D15)
             continue
         rows = runs(experiment, task, kind)
         fitted = experiment.fit([run for row in rows.values() for run in row], training, out.scratch, f"{kind}, {task}")
