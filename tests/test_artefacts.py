@@ -140,6 +140,6 @@ def test_table_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_scripts_start_without_torch() -> None:
-    names = [f"paper.nix2022.{name}" for name in PAPERS["nix2022"].artefacts] + ["paper.claims", "paper.readme"]
+    names = [f"paper.{paper}.{name}" for paper, name in ARTEFACTS] + ["paper.claims", "paper.readme"]
     code = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from learned_symmetry import config
-from learned_symmetry.config import nix2022
 from learned_symmetry.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -56,8 +56,8 @@ def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_committed_file_passes_at_every_scale() -> None:
     config.check()
-    for scale in config.SCALES:
-        assert config.load("nix2022", scale=scale).scale == scale
+    for paper, scale in product(config.PAPERS, config.SCALES):
+        assert config.load(paper, scale=scale).scale == scale
     assert config.load("nix2022").scale == config.read()["scale"]
 
 
@@ -176,6 +176,7 @@ def test_a_wrong_type_is_told_with_its_value(key: str, value: Any, tmp_path: Pat
         ("nix2022.quick.shifts", [0, 41]),
         ("nix2022.quick.heads", ["max"]),
         ("nix2022.full.schedules.student.batch", 0),  # of a scale that is not the current one
+        ("bruintjes2023.controlled.kernel", 4),
         ("engine.device", "gpu"),
         ("engine.checkpoint_seconds", -1),
         ("report.resamples", 1),
@@ -289,7 +290,7 @@ def names_read() -> set[str]:
 
 
 def test_every_setting_is_used_somewhere() -> None:
-    names = set(leaves(nix2022.Nix2022))
+    names = {name for paper in config.PAPERS for name in leaves(config.schema(paper))}
     assert {
         "mirror",
         "resamples",

@@ -20,7 +20,10 @@ from learned_symmetry.errors import UserError
 
 Scale = Literal["smoke", "quick", "full"]
 SCALES: tuple[str, ...] = get_args(Scale)
-PAPERS = {"nix2022": "Nix2022"}  # paper key -> the class in learned_symmetry.config.KEY
+PAPERS = {
+    "nix2022": "Nix2022",
+    "bruintjes2023": "Bruintjes2023",
+}  # paper key -> the class in learned_symmetry.config.KEY
 ROOT = ("scale", "data", "engine", "report")  # keys that all papers share
 PARAMS = Path("params.yaml")
 
