@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import grad, stack_module_state
 
 from learned_symmetry import models
 from learned_symmetry.groups import QuarterTurns
@@ -90,6 +91,34 @@ def test_weights_start_from_the_fan_out_and_from_a_seed(network: Callable[[], nn
     convolutions = [part.weight for part in first.modules() if isinstance(part, nn.Conv2d)]
     weights = torch.cat([weight.flatten() * (weight[:, 0].numel() / 2) ** 0.5 for weight in convolutions])
     assert weights.std().item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: CNN7(6, channels=4), (1, 28, 28)),
+        (lambda: ResNetCIFAR(n=1, width=4), (3, 32, 32)),
+        (lambda: WideResNet(2, n=1, width=2), (3, 32, 32)),
+    ],
+    ids=["cnn7", "resnet", "wrn"],
+)
+def test_two_runs_stacked_are_each_alone(
+    make: Callable[[], nn.Module], shape: tuple[int, ...], randn: Callable[..., Tensor]
+) -> None:
+    x, y = randn(4, *shape), torch.tensor([1, 2, 3, 0])
+    nets = [models.seeded(make, torch.Generator().manual_seed(seed)).double() for seed in (0, 1)]
+    weights, buffers = stack_module_state(nets)
+    weights = {name: weight.detach() for name, weight in weights.items()}
+    module = make().double()
+
+    def loss(weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+        return nn.functional.cross_entropy(models.Network(module, weights | buffers)(x), y)
+
+    slopes = torch.vmap(grad(loss))(weights, buffers)
+    for number, net in enumerate(nets):
+        nn.functional.cross_entropy(net(x), y).backward()
+        for name, weight in net.named_parameters():
+            torch.testing.assert_close(slopes[name][number], weight.grad, rtol=1e-8, atol=1e-10)
 
 
 # ---- the hand-crafted networks ---------------------------------------------------------------------------------------

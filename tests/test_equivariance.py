@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from learned_symmetry.groups import DiagonalShifts, Flip, Moves, QuarterTurns, Shifts, Translations
 from learned_symmetry.measure.equivariance import Scores, Similarity, by_part, equivariance, parts
+from learned_symmetry.models import cnn, mlp, mnist1d, resnet, vit
+from learned_symmetry.models.cnn import CNN
 from learned_symmetry.models.gcnn import GCNN
+from learned_symmetry.models.mlp import MLP
+from learned_symmetry.models.resnet import ResNet18
+from learned_symmetry.models.vit import ViT
+from learned_symmetry.transfer.orbit_images import on_grid
 
 PEARSON = Similarity(constant=1e-8)
 TURNS = QuarterTurns()
@@ -140,6 +146,37 @@ def test_equivariance_is_never_below_invariance(randn: Randn) -> None:
     for score in scores.values():
         assert (score.eqv["mean"] >= score.inv).all()
         assert (score.eqv["sample"] >= score.eqv["mean"]).all()
+
+
+def test_circular_convolutions_are_invariant_to_circular_shifts(randn: Randn) -> None:
+    network, layers = mnist1d.Teacher().double(), dict.fromkeys(mnist1d.LAYERS, 1)
+    scores = equivariance(network, [randn(4, 1, 40)], Shifts(40), layers, PEARSON)
+    for found in scores.values():
+        torch.testing.assert_close(found.inv, torch.ones(39, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("make", "layers"),
+    [(lambda: CNN((6, 5, 4)), cnn.LAYERS), (lambda: MLP((60, 50, 40)), mlp.LAYERS),
+     (lambda: ResNet18(4), resnet.LAYERS), (ViT, vit.LAYERS)],
+    ids=["cnn", "mlp", "resnet", "vit"],
+)  # fmt: skip
+def test_every_family_can_be_measured(randn: Randn, make: Callable[[], nn.Module], layers: tuple[str, ...]) -> None:
+    """Maps over positions, vectors over inputs, tokens on their grid without the class token."""
+    names = dict.fromkeys([*layers, "logits"], 1)
+    scores = equivariance(
+        make(),
+        randn(12, 1, 28, 28, dtype=torch.float32).split(6),
+        TURNS,
+        names,
+        PEARSON,
+        view=lambda activation: on_grid(activation)[1] if activation.dim() == 3 else activation,
+    )
+    assert list(scores) == list(names)
+    for found in scores.values():
+        assert found.inv.isfinite().all()
+        assert (found.eqv["mean"] >= found.inv - 1e-6).all()
+    assert by_part(scores, "mean").keys() == {"early", "middle", "late", "final"}
 
 
 # ---- streaming -------------------------------------------------------------------------------------------------------
