@@ -176,6 +176,7 @@ def test_a_wrong_type_is_told_with_its_value(key: str, value: Any, tmp_path: Pat
         ("nix2022.quick.shifts", [0, 41]),
         ("nix2022.quick.heads", ["max"]),
         ("nix2022.full.schedules.student.batch", 0),  # of a scale that is not the current one
+        ("bruintjes2023.controlled.kernel", 4),
         ("engine.device", "gpu"),
         ("engine.checkpoint_seconds", -1),
         ("report.resamples", 1),
@@ -325,6 +326,7 @@ def names_read() -> set[str]:
         ("nix2022", {"mirror", "resamples", "beta2", "plateau_rule", "patience", "equiv", "rotations"}),
         ("moskalev2023", {"mirror", "resamples", "beta2", "dropped_class", "sampling", "grid", "saliency_steps"}),
         ("huang2024", {"mirror", "resamples", "beta2", "images_are", "downsample", "iterations", "decoupled"}),
+        ("bruintjes2023", {"mirror", "resamples", "match", "sigmas", "images"}),
     ],
 )
 def test_every_setting_is_used_somewhere(paper: str, some: set[str]) -> None:

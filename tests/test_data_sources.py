@@ -397,7 +397,7 @@ def test_the_registry_is_complete(name):
     assert entry["licence"]
     assert entry["variant"] in ("official", "mirror variant")
     assert isinstance(entry["fetch"], bool)
-    assert entry.keys() <= {"title", "licence", "variant", "fetch", "stand_in", "supply", "files"}
+    assert entry.keys() <= {"title", "licence", "variant", "fetch", "instead", "stand_in", "supply", "files"}
     for file, info in entry["files"].items():
         assert info.keys() == {"sha256", "bytes", "urls"}
         assert len(bytes.fromhex(info["sha256"])) == 32

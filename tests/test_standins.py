@@ -13,7 +13,8 @@ from learned_symmetry import config
 from learned_symmetry.data import standins
 
 ROOT = Path(__file__).parents[1]
-SIZES = {"mnist": (1437, 360), "fashion-mnist": (2000, 500)}
+SIZES = {"mnist": (1437, 360), "fashion-mnist": (2000, 500), "cifar10": (2000, 500)}
+SHAPE = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 
 
 @pytest.fixture(scope="module", params=standins.STAND_INS)
@@ -29,11 +30,11 @@ def test_those_of_the_registry_are_those_that_there_are():
 def test_shapes_types_and_range(both):
     name, *splits = both
     for (images, labels), size in zip(splits, SIZES[name], strict=True):
-        assert images.shape == (size, 1, 28, 28)
+        assert images.shape == (size, *SHAPE[name])
         assert labels.shape == (size,)
         assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
         assert images.max() >= 250
-        assert images.median() == 0  # background
+        assert name == "cifar10" or images.median() == 0  # background
 
 
 def test_every_call_gives_the_same(both):
@@ -58,7 +59,9 @@ def test_ten_balanced_classes(both):
 
 
 def test_nearest_class_mean_does_well_but_not_perfectly(both):
-    _, (images, labels), (unseen, truth) = both
+    """On coloured shapes, which turn and have any ground, it only sees what is warm and what is large."""
+    name, (images, labels), (unseen, truth) = both
     means = torch.stack([images[labels == c].float().mean(0).flatten() for c in range(10)])
     guess = torch.cdist(unseen.float().flatten(1), means).argmin(1)
-    assert 0.6 < (guess == truth).float().mean() < 0.97
+    low, high = (0.2, 0.5) if name == "cifar10" else (0.6, 0.97)
+    assert low < (guess == truth).float().mean() < high

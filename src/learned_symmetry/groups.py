@@ -1,4 +1,4 @@
-"""Finite groups that act on signals, images and feature maps.
+"""Finite groups that act on signals, images and feature maps, and moves that lose what leaves the image.
 
 Elements are the integers 0..order-1 and 0 is the identity. Every action moves the last one or two axes, so the same
 group acts on an input and on a feature map of another resolution.
@@ -8,23 +8,44 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 
-class Group(ABC):
-    """A finite group with an action on tensors.
+class Moves(ABC):
+    """Ways T_g to move an input, each with its counterpart on feature maps.
 
     Attributes:
-        order: number of elements |G|.
+        order: number of elements, with the identity.
+        permutes: whether T_g only permutes positions, so that a map's mean and norm stay what they are.
     """
 
     order: int
+    permutes: ClassVar[bool] = False
 
     @abstractmethod
     def act(self, x: Tensor, g: int) -> Tensor:
         """x (..., *space) moved by element g; a new tensor of the same shape. Raises ValueError where g cannot act."""
+
+    @abstractmethod
+    def aligned(self, still: Tensor, moved: Tensor, g: int, stride: int) -> tuple[Tensor, Tensor] | None:
+        """T_g f(x) and f(T_g x) where they can be compared, from f(x) and f(T_g x) (..., *space) of one layer.
+
+        `stride` is how many input pixels one step on the map is. None where too little is left to compare.
+        """
+
+    def orbit(self, x: Tensor) -> Tensor:
+        """All moved copies of x: (order, *x.shape)."""
+        return torch.stack([self.act(x, g) for g in range(self.order)])
+
+
+class Group(Moves):
+    """A finite group with an action on tensors that permutes their positions."""
+
+    permutes = True
 
     @abstractmethod
     def compose(self, g: int, h: int) -> int:
@@ -34,9 +55,8 @@ class Group(ABC):
         """The element that undoes g."""
         return next(h for h in range(self.order) if self.compose(g, h) == 0)
 
-    def orbit(self, x: Tensor) -> Tensor:
-        """All moved copies of x: (order, *x.shape)."""
-        return torch.stack([self.act(x, g) for g in range(self.order)])
+    def aligned(self, still: Tensor, moved: Tensor, g: int, stride: int) -> tuple[Tensor, Tensor]:
+        return self.act(still, g), moved
 
     def sources(self, *space: int) -> Tensor:
         """Where a moved map takes its entries from, (order, prod(space)): act(x, g) is x.flatten()[sources[g]].
@@ -120,6 +140,54 @@ class Flip(Group):
 
     def compose(self, g: int, h: int) -> int:
         return (g + h) % 2
+
+
+class DiagonalShifts(Moves):
+    """Element s moves an image s pixels right and s down, for s = 0..limit (bruintjes2023, protocol 2.4). No group:
+    what leaves is lost.
+
+    On a map of stride r the shift is d = s / r steps. `fractional` says how a broken d acts: ``bilinear`` interpolates,
+    ``round`` takes the nearest whole step, ``exact`` leaves the pair out. Rows and columns below ceil(d) have no source
+    and are not compared, and neither is a pair of which fewer than `least` positions remain.
+
+    Attributes:
+        fill: pixel value of what becomes vacant, one for all or one a channel; ``roll`` fills it with what leaves.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        fill: float | Sequence[float] | Literal["roll"] = 0.0,
+        fractional: Literal["bilinear", "round", "exact"] = "bilinear",
+        least: int = 9,
+    ) -> None:
+        self.order = limit + 1
+        self.fill, self.fractional, self.least = fill, fractional, least
+
+    def act(self, x: Tensor, g: int) -> Tensor:
+        if g >= min(x.shape[-2:]):
+            raise ValueError(f"a shift by {g} leaves nothing of a map of {tuple(x.shape[-2:])}")
+        moved = x.roll((g, g), (-2, -1))
+        if self.fill != "roll":
+            fill = torch.as_tensor(self.fill, dtype=x.dtype, device=x.device).view(-1, 1, 1)
+            moved[..., :g, :] = fill
+            moved[..., :g] = fill
+        return moved
+
+    def aligned(self, still: Tensor, moved: Tensor, g: int, stride: int) -> tuple[Tensor, Tensor] | None:
+        whole, part = divmod(g, stride)
+        if self.fractional == "round":
+            whole, part = math.floor(g / stride + 0.5), 0
+        if part and self.fractional == "exact":
+            return None
+        for axis in (-2, -1):  # one after the other: bilinear
+            near = still.roll(whole, axis)
+            still = torch.lerp(near, near.roll(1, axis), part / stride) if part else near
+        if self.fill == "roll":
+            return still, moved
+        lost = whole + bool(part)
+        still, moved = still[..., lost:, lost:], moved[..., lost:, lost:]
+        return (still, moved) if still.shape[-2] * still.shape[-1] >= self.least else None
 
 
 def translated(x: Tensor, down: Tensor, right: Tensor) -> Tensor:

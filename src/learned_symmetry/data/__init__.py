@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LOADERS = {  # name in data/sources.yaml -> module of learned_symmetry.data, imported when first used
     "mnist": "mnist",
     "fashion-mnist": "fashion_mnist",
+    "cifar10": "cifar10",
 }
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,27 +61,42 @@ def raw_folder(name: str) -> Path:
 
 
 def ensure(name: str, *, scale: str, mirror: str | None) -> Source:
-    """Get a data set's files, or settle for its stand-in where they cannot be had and `scale` is not full.
+    """Get a data set's files, or those of the variant that its entry names under ``instead``, or settle for its
+    stand-in where neither can be had and `scale` is not full.
 
-    `mirror` is ``data.mirror`` of params.yaml. Raises `UserError` where neither is possible, and for a file whose
+    `mirror` is ``data.mirror`` of params.yaml. Raises `UserError` where nothing is possible, and for a file whose
     sha256 is wrong from two places in turn (or twice from the only one): that is never covered up by a stand-in.
     """
+    entry, reasons = registered(name), []
+    for wanted in candidates(name):
+        try:
+            return Source(name, registered(wanted)["variant"], _gathered(wanted, mirror))
+        except _Nowhere as why:
+            reasons.append(str(why))
+    if scale != "full" and "stand_in" in entry:
+        return Source(name, "stand-in", None)
+    reason = "the scale full takes no stand-in" if "stand_in" in entry else "it has no stand-in"
+    raise UserError(f"{name}: {', '.join(reasons)}, and {reason}; {how_to_supply(name)}, and run again")
+
+
+def candidates(name: str) -> list[str]:
+    """The registry's entries whose files can serve as data set `name`, the official ones first."""
+    entry = registered(name)
+    return [name, entry["instead"]] if "instead" in entry else [name]
+
+
+def _gathered(name: str, mirror: str | None) -> Path:
+    """The folder of an entry's files, all there and checked. Raises `_Nowhere`."""
     entry, folder = registered(name), raw_folder(name)
     waiting = {file: info for file, info in entry["files"].items() if not _stamped(folder / file, info["sha256"])}
-    try:
-        if waiting:
-            mirrors = mirror_folders(mirror)
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / ".lock"):
-                for file, info in waiting.items():
-                    if not _verified(folder / file, info["sha256"]):
-                        _fetch(folder / file, info, [place / name / file for place in mirrors])
-    except _Nowhere as why:
-        if scale != "full" and "stand_in" in entry:
-            return Source(name, "stand-in", None)
-        reason = "the scale full takes no stand-in" if "stand_in" in entry else "it has no stand-in"
-        raise UserError(f"{name}: {why}, and {reason}; {how_to_supply(name)}, and run again") from None
-    return Source(name, entry["variant"], folder)
+    if waiting:
+        mirrors = mirror_folders(mirror)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            for file, info in waiting.items():
+                if not _verified(folder / file, info["sha256"]):
+                    _fetch(folder / file, info, [place / name / file for place in mirrors])
+    return folder
 
 
 def settled(name: str, cfg: config.Settings) -> Source:
@@ -90,7 +105,8 @@ def settled(name: str, cfg: config.Settings) -> Source:
     planned = _planned(path)
     if planned == "stand-in" and cfg.scale != "full":
         return Source(name, "stand-in", None)
-    source = ensure(name, scale=cfg.scale, mirror=cfg.data.mirror)
+    wanted = next((entry for entry in candidates(name) if registered(entry)["variant"] == planned), name)
+    source = replace(ensure(wanted, scale=cfg.scale, mirror=cfg.data.mirror), name=name)
     if planned is not None and source.kind == "stand-in":
         raise UserError(f"{path} says {planned}, but its files are gone; {how_to_supply(name)}, and run again")
     return source
@@ -107,7 +123,7 @@ def how_to_supply(name: str) -> str:
 
 def write_manifest(source: Source) -> Path:
     """Write ``data/prepared/NAME.json``: what was used, without times or places, so that it is the same everywhere."""
-    files = {} if source.kind == "stand-in" else registered(source.name)["files"]
+    files = {} if source.folder is None else registered(source.folder.name)["files"]
     kept = {file: {"sha256": info["sha256"], "bytes": info["bytes"]} for file, info in files.items()}
     path = PREPARED / f"{source.name}.json"
     write_json(path, {"name": source.name, "source": source.kind, "files": kept})

@@ -79,6 +79,36 @@ def letters(split: str) -> tuple[Tensor, Tensor]:
     return images.round().to(torch.uint8), labels
 
 
+def shapes(split: str) -> tuple[Tensor, Tensor]:
+    """Coloured shapes for CIFAR-10: (n, 3, 32, 32), n = 2,000 for "train" and 500 for "test".
+
+    Class 2 k + w is shape k of disc, square, triangle, cross and ring, in a warm (w = 0) or cold (w = 1) colour. Each
+    image has its own colours, size (radius 8 to 12 pixels), angle, offset (up to 4 pixels), shaded ground and noise.
+    """
+    stream, n, side = generator(0, "stand-in", "cifar10", split), IMAGES[split], 32
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(n, *shape, generator=stream)
+
+    labels = torch.arange(n)[torch.randperm(n, generator=stream)] % 10
+    grid = torch.arange(side) - (side - 1) / 2
+    y, x = (grid.view(-1, 1) - uniform(-4, 4, 1, 1), grid - uniform(-4, 4, 1, 1))  # (n, 32, 1), (n, 1, 32)
+    angle, radius = uniform(0, 2 * math.pi, 1, 1), uniform(8, 12, 1, 1)
+    u, v = (angle.cos() * x + angle.sin() * y) / radius, (angle.cos() * y - angle.sin() * x) / radius
+    far, square = torch.hypot(u, v), torch.maximum(u.abs(), v.abs())
+    leaning = torch.stack([-v, v / 2 + u * 0.75**0.5, v / 2 - u * 0.75**0.5]).amax(0)
+    cross = torch.maximum(square, torch.minimum(u.abs(), v.abs()) + 0.7)
+    edges = torch.stack([far, square + 0.15, leaning + 0.45, cross, (far - 0.75).abs() + 0.75], 1)  # inside below 1
+    inside = ((1 - edges[torch.arange(n), labels // 2]) * radius + 0.5).clamp(0, 1).unsqueeze(1)  # a pixel's soft edge
+    warm, cold = uniform(0, 1, 3) * torch.tensor([0.5, 0.6, 0.4]), uniform(0, 1, 3) * torch.tensor([0.4, 0.6, 0.5])
+    warm, cold = warm + torch.tensor([0.5, 0.2, 0.0]), cold + torch.tensor([0.0, 0.2, 0.5])
+    colour = torch.where((labels % 2 == 0).unsqueeze(1), warm, cold).view(n, 3, 1, 1)
+    slope = (uniform(-1, 1, 1, 1) * grid.view(-1, 1) + uniform(-1, 1, 1, 1) * grid).unsqueeze(1) / side
+    ground = uniform(0.2, 0.8, 3, 1, 1) + 0.3 * slope
+    images = inside * colour + (1 - inside) * ground + 0.03 * torch.randn(n, 3, side, side, generator=stream)
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8), labels
+
+
 def _letter_bank() -> Tensor:
     """Every letter in every font, white on black: (letters, fonts, 40, 40) float32, 0..255."""
     import matplotlib  # here, because it takes half a second; no pyplot, so no backend and no window
@@ -103,4 +133,5 @@ def _letter_bank() -> Tensor:
 STAND_INS: dict[str, Callable[[str], tuple[Tensor, Tensor]]] = {
     "mnist": digits,
     "fashion-mnist": letters,
+    "cifar10": shapes,
 }

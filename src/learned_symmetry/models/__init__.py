@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,27 +56,29 @@ def features(network: nn.Module | Network, x: Tensor, layers: Sequence[str]) -> 
     A layer is a submodule, or a name that the network's ``hooks`` give to one deep inside. Raises AttributeError for a
     layer that is not there.
     """
-    module = network.module if isinstance(network, Network) else network
     seen: dict[str, Tensor] = {}
+    watch(network, x, layers, seen.__setitem__)
+    return seen
 
-    def keep(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            seen[name] = output
 
-        return hook
-
+def watch(
+    network: nn.Module | Network, x: Tensor, layers: Collection[str], take: Callable[[str, Tensor], None]
+) -> None:
+    """Calls ``take(layer, output)`` for each layer of `features` as soon as it is computed; keeps none of them."""
+    module = network.module if isinstance(network, Network) else network
     hooks = getattr(module, "hooks", {})
     handles = [
-        module.get_submodule(hooks.get(name, name)).register_forward_hook(keep(name))
+        module.get_submodule(hooks.get(name, name)).register_forward_hook(
+            lambda _module, _inputs, output, name=name: take(name, output)
+        )
         for name in layers
         if name != "logits"
     ]
     try:
-        seen["logits"] = network(x)
+        take("logits", network(x))
     finally:
         for handle in handles:
             handle.remove()
-    return seen
 
 
 @torch.no_grad()

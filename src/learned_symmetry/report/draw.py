@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from learned_symmetry.report.measured import Measured, Metric
 from learned_symmetry.report.reference import Reference
-from learned_symmetry.report.style import GREY, SERIES, Series, pictures
+from learned_symmetry.report.style import GREY, SCORES, SERIES, Series, pictures
 
 DODGE = {"seen": -1.1, "unseen": 0.0, "all": 1.1}  # shifts by which the dots of single seeds stand apart
 
@@ -118,6 +118,26 @@ def maps_figure(columns: Mapping[str, Sequence[Any]], rows: Sequence[str]) -> Fi
         if place % len(columns) == 0:
             panel.set_ylabel(rows[row])
     return figure
+
+
+def scores(axes: Axes, measured: Measured, row: str, columns: Sequence[str], labels: Sequence[Any]) -> dict[str, Any]:
+    """In- and equivariance over `columns`, depth from left to right: metrics ``ROW.inv.COLUMN``, ``ROW.eqv.COLUMN``.
+
+    Line and bars: mean and standard deviation over seeds. Bruintjes et al. 2023, Figure 3.
+    """
+    drawn = {}
+    for kind, series in SCORES.items():
+        metrics = [measured.metric(f"{row}.{kind}.{column}") for column in columns]
+        mean, std = (np.array([np.nan if m[key] is None else m[key] for m in metrics]) for key in ("mean", "std"))
+        look = {"color": series.colour, "marker": series.marker, "linestyle": series.dash, "label": series.label}
+        look["markersize"] = 6 if kind == "inv" else 3.6  # both are seen where they coincide
+        axes.errorbar(range(len(columns)), mean, np.nan_to_num(std), capsize=2, **look)
+        drawn[kind] = {
+            column: {key: m[key] for key in ("mean", "std", "n")} for column, m in zip(columns, metrics, strict=True)
+        }
+    axes.set_xticks(range(len(columns)), labels)
+    axes.margins(x=0.2)
+    return drawn
 
 
 def _known(reference: Reference, row: str, name: str) -> list[tuple[int, float]]:

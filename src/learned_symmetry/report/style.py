@@ -77,6 +77,10 @@ class Series:
     dash: str | tuple[float, tuple[float, ...]]  # matplotlib's line style
 
 
+SCORES = {  # in- and equivariance, in every figure of bruintjes2023
+    "inv": Series("invariance", "#56B4E9", "s", "-"),
+    "eqv": Series("equivariance", "#D55E00", "o", "-"),
+}
 SERIES = {
     "seen": Series("seen shifts", "#0072B2", "o", "-"),
     "unseen": Series("unseen shifts", "#D55E00", "s", "-"),

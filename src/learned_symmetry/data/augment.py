@@ -1,0 +1,160 @@
+"""Augmentations of whole batches, drawn first and applied then: a batch depends on its draws alone.
+
+Those of Bruintjes et al. 2023, Section 4.4 (protocol 3.4). Images are (n, c, h, w) uint8, before any normalisation, and
+what a crop or a turn makes vacant is black. Draws are made on the CPU; the images may be elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Draws = dict[str, Tensor]
+
+
+class Augmentation(ABC):
+    """A random map of images and labels."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator, size: int) -> Draws:
+        """Random numbers for a batch of `size` images, by name."""
+
+    @abstractmethod
+    def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Images and labels (n,) after the augmentation; or labels (n, classes) as shares, where it mixes them."""
+
+
+@dataclass(frozen=True)
+class Crops(Augmentation):
+    """Each image is cut from one with `padding` black pixels all around, at its own place."""
+
+    padding: int
+
+    def draw(self, generator: torch.Generator, size: int) -> Draws:
+        down, right = torch.randint(2 * self.padding + 1, (2, size), generator=generator)
+        return {"down": down, "right": right}
+
+    def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        padded = F.pad(x, (self.padding,) * 4)
+        windows = padded.unfold(2, x.shape[2], 1).unfold(3, x.shape[3], 1)  # (n, c, places, places, h, w), a view
+        number, down, right = (i.to(x.device) for i in (torch.arange(len(x)), draws["down"], draws["right"]))
+        return windows[number, :, down, right], y
+
+
+@dataclass(frozen=True)
+class Flips(Augmentation):
+    """Each image is mirrored, left to right, with probability `p`."""
+
+    p: float
+
+    def draw(self, generator: torch.Generator, size: int) -> Draws:
+        return {"flipped": torch.rand(size, generator=generator) < self.p}
+
+    def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        place = (
+            torch.arange(len(x)) + len(x) * draws["flipped"]
+        )  # copying whole images is four times as fast as `where`
+        return torch.cat([x, x.flip(-1)]).index_select(0, place.to(x.device)), y
+
+
+@dataclass(frozen=True)
+class CutMix(Augmentation):
+    """With probability `p` a batch's images get a box from each other, and their labels its share (Yun et al. 2019).
+
+    The box, one for the batch, is around a uniform place and has 1 - lambda of the area, with lambda from
+    Beta(alpha, alpha), less what lies outside.
+    """
+
+    alpha: float
+    p: float
+    classes: int
+
+    def draw(self, generator: torch.Generator, size: int) -> Draws:
+        mixed, centre = torch.rand(1, generator=generator) < self.p, torch.rand(2, generator=generator)
+        numbers = np.random.default_rng(torch.randint(2**62, (), generator=generator).item())
+        kept = torch.tensor([numbers.beta(self.alpha, self.alpha)])
+        return {"mixed": mixed, "centre": centre, "kept": kept, "partner": torch.randperm(size, generator=generator)}
+
+    def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        y = F.one_hot(y, self.classes).float()
+        if not draws["mixed"].item():
+            return x, y
+        half = 0.5 * math.sqrt(1 - draws["kept"].item())
+        (top, bottom), (left, right) = (
+            (max(middle - reach, 0), min(middle + reach, length))
+            for length, place in zip(x.shape[2:], draws["centre"].tolist(), strict=True)
+            for middle, reach in [(int(place * length), int(half * length))]
+        )
+        partner, x = draws["partner"].to(x.device), x.clone()
+        x[..., top:bottom, left:right] = x[partner][..., top:bottom, left:right]
+        share = (bottom - top) * (right - left) / x[0, 0].numel()
+        return x, (1 - share) * y + share * y[partner]
+
+
+@dataclass(frozen=True)
+class RandAugment(Augmentation):
+    """`operations` random ones of 14 in a row on each image, all of one magnitude, 0 to 30 (Cubuk et al. 2020).
+
+    Operations and magnitudes are torchvision's. Images that have drawn the same one are changed together.
+    """
+
+    operations: int
+    magnitude: int
+
+    def draw(self, generator: torch.Generator, size: int) -> Draws:
+        shape = (self.operations, size)
+        return {
+            "operation": torch.randint(len(OPERATIONS), shape, generator=generator),
+            "negative": torch.randint(2, shape, generator=generator).bool(),
+        }
+
+    def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        from torchvision.transforms import functional as tv  # here: it takes 2 s, also where nothing is augmented
+
+        x = x.clone()
+        for operation, negative in zip(draws["operation"], draws["negative"], strict=True):
+            drawn = 2 * operation + (negative & (operation < SIGNED))
+            for code in drawn.unique().tolist():
+                these = torch.nonzero(drawn == code).squeeze(1).to(x.device)
+                x[these] = OPERATIONS[code // 2](tv, x[these], self._amount(-1 if code % 2 else 1))
+        return x, y
+
+    def _amount(self, sign: int) -> Callable[[float], float]:
+        """The largest amount of an operation -> that of this magnitude; rounded as torchvision has it."""
+        return lambda largest: sign * torch.linspace(0, largest, LEVELS + 1)[self.magnitude].item()
+
+
+def _affine(tv: Any, x: Tensor, *, move: tuple[float, float] = (0, 0), slope: tuple[float, float] = (0, 0)) -> Tensor:
+    corner = [0, 0] if any(slope) else None  # a shear leaves the upper left corner where it is
+    lean = [math.degrees(math.atan(part)) for part in slope]
+    return tv.affine(x, angle=0.0, translate=[int(part) for part in move], scale=1.0, shear=lean, center=corner)
+
+
+# Those with a sign come first. The largest amounts are torchvision's, which are those of Cubuk et al. 2019
+LEVELS, LEAN, TURN, BLEND = 30, 0.3, 30.0, 0.9  # steps; slope; degrees; share
+MOVE = 150 / 331  # of an image's side
+OPERATIONS: list[Callable[[Any, Tensor, Callable[[float], float]], Tensor]] = [
+    lambda tv, x, amount: _affine(tv, x, slope=(amount(LEAN), 0)),
+    lambda tv, x, amount: _affine(tv, x, slope=(0, amount(LEAN))),
+    lambda tv, x, amount: _affine(tv, x, move=(amount(MOVE * x.shape[-1]), 0)),
+    lambda tv, x, amount: _affine(tv, x, move=(0, amount(MOVE * x.shape[-2]))),
+    lambda tv, x, amount: tv.rotate(x, amount(TURN)),
+    lambda tv, x, amount: tv.adjust_brightness(x, 1 + amount(BLEND)),
+    lambda tv, x, amount: tv.adjust_saturation(x, 1 + amount(BLEND)),
+    lambda tv, x, amount: tv.adjust_contrast(x, 1 + amount(BLEND)),
+    lambda tv, x, amount: tv.adjust_sharpness(x, 1 + amount(BLEND)),
+    lambda tv, x, amount: tv.posterize(x, 8 - round(amount(4))),  # bits that stay
+    lambda tv, x, amount: tv.solarize(x, 255 - amount(255)),
+    lambda tv, x, amount: tv.autocontrast(x),
+    lambda tv, x, amount: tv.equalize(x),
+    lambda tv, x, amount: x,
+]
+SIGNED = 9
