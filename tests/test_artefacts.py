@@ -141,11 +141,11 @@ def test_table_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_values_that_are_no_fractions_are_printed_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    cells = [Cell(metric([93.0, 95.0]), Value(94.6, 0.1)), Cell(metric([0.025]), Value(0.02)), Cell(None, None)]
+    cells = [Cell(metric([93.0, 95.0]), Value(94.6, 0.1)), Cell(metric([-1e-9]), Value(0.02)), Cell(None, None)]
     table = Table("LI", ("net",), ("acc", "li", "si"), [(("WT",), cells)], decimals=(1, 3, 2))
     save_table(table, "nix2022", "t", "quick", {"scale": "quick"})
     markdown = (FOLDER / "t.md").read_text()
-    assert "| WT | 94.0 ± 1.4 (2) [94.6 ± 0.1] | 0.025 (1) [0.020] | not run [not run] |" in markdown
+    assert "| WT | 94.0 ± 1.4 (2) [94.6 ± 0.1] | 0.000 (1) [0.020] | not run [not run] |" in markdown
     assert "Ours as mean" in markdown
 
 

@@ -111,7 +111,7 @@ def _plain(decimals: int) -> Show:
     def show(mean: float | None, std: float | None) -> str:
         if mean is None:
             return NOT_RUN
-        return f"{mean:.{decimals}f}" + ("" if std is None else f" ± {std:.{decimals}f}")
+        return f"{mean:z.{decimals}f}" + ("" if std is None else f" ± {std:.{decimals}f}")  # z: no -0.00
 
     return show
 
