@@ -72,6 +72,22 @@ def test_what_reads_the_units_too_adds_its_own_gradient(layer: PooledLinear, ran
     torch.testing.assert_close(found, weight.grad, rtol=0, atol=1e-13)
 
 
+def test_where_a_hook_looks_at_the_units_it_is_the_plain_maximum(
+    layer: PooledLinear, randn: Callable[..., Tensor]
+) -> None:
+    x, seen = randn(EXAMPLES, FEATURES), []
+    with torch.no_grad():
+        expected = layer.maxima(x, layer(x))
+    handle = layer.register_forward_hook(lambda _module, _inputs, units: seen.append(units))
+    found = layer.maxima(x, layer(x))
+    handle.remove()
+    assert torch.equal(found, expected)
+    (found.sum() + seen[0].square().sum()).backward()
+    gradient, layer.weight.grad = layer.weight.grad, None
+    (dense(x, layer.weight).sum() + (x @ layer.weight.mT).square().sum()).backward()
+    torch.testing.assert_close(gradient, layer.weight.grad, rtol=0, atol=1e-13)
+
+
 def test_of_equal_units_the_first_has_the_gradient(layer: PooledLinear) -> None:
     with torch.no_grad():
         layer.weight.fill_(1.0)

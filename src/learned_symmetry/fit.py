@@ -121,7 +121,12 @@ class _Stack:
         self.objective = copy.deepcopy(runs[0].objective)
         self.length = len(runs[0].train["y"])
         self.buffers = buffers(self.module)  # of the one run that has any; they change in place
-        self.by_rows = {f"{n}.weight" for n, part in self.module.named_modules() if isinstance(part, PooledLinear)}
+        watched = getattr(self.objective, "layers", ())
+        self.by_rows = {
+            f"{name}.weight"
+            for name, part in self.module.named_modules()
+            if isinstance(part, PooledLinear) and name not in watched
+        }
         self.drops = any(isinstance(part, Dropout) for part in self.module.modules())
         pools = [{k: _Pool([getattr(r, kind)[k] for r in runs], device) for k in getattr(runs[0], kind)}
                  for kind in ("train", "valid", "constants")]  # fmt: skip

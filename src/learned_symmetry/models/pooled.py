@@ -14,7 +14,7 @@ class PooledLinear(nn.Linear):
     """channels x positions units without bias, (b, features) -> (b, channels * positions); ``maxima`` pools them.
 
     Beside its units it gives the maximum over positions, whose backward pass is `positions` times less work than the
-    product of dense matrices. The weight's gradient comes by rows: keep the weight contiguous.
+    product of dense matrices. The weight's gradient then comes by rows: keep the weight contiguous.
     """
 
     def __init__(self, features: int, channels: int, positions: int) -> None:
@@ -22,7 +22,12 @@ class PooledLinear(nn.Linear):
         self.channels = channels
 
     def maxima(self, x: Tensor, units: Tensor) -> Tensor:
-        """The maximum of each channel, (b, channels), of the units ``self(x)``; of equal units the first counts."""
+        """The maximum of each channel, (b, channels), of the units ``self(x)``; of equal units the first counts.
+
+        Where a hook looks at the units, their gradient is dense anyway, and the plain maximum is cheaper.
+        """
+        if self._forward_hooks:
+            return units.unflatten(-1, (self.channels, -1)).amax(-1)
         return _Maxima.apply(x, self.weight, units.detach(), self.channels)[0]
 
 
