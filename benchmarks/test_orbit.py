@@ -40,7 +40,7 @@ def forms() -> dict[str, common.Form]:
         seen = common.models.features(teacher, torch.cat([x, moved]), LAYERS)
         transformed = {"layer1": bank, "layer2": rho.to_layer2(bank), "logits": rho.to_logits(bank)}
         gaps, size = 0, 0
-        for layer in LAYERS:
+        for layer in seen:
             still, after = (part.reshape(BATCH, -1, part.shape[-1]) for part in seen[layer].split(BATCH))
             gaps = gaps + (correlate(transformed[layer], still) - after).square().sum()
             size += after.numel()

@@ -37,7 +37,8 @@ class Measured:
         seeds = max((len(metric["values"]) for metric in self.metrics.values()), default=0)
         facts = {"scale": self.scale, "seeds": str(seeds)}
         for key in ("data", "device"):
-            facts[key] = "; ".join(sorted({about[key] for about in self.provenance.values()}))
+            parts = {part for about in self.provenance.values() for part in about[key].split("; ")}
+            facts[key] = "; ".join(sorted(parts))
         dropped = sum(len(about["dropped"]) for about in self.provenance.values())
         return facts | ({"dropped runs": str(dropped)} if dropped else {})
 
