@@ -656,7 +656,7 @@ def test_started_again_with_other_threads_it_ends_the_same(
     before: int, after: int, finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Heavy runs are parted into as many stacks as there are threads: no checkpoint may be taken for another's."""
-    monkeypatch.setattr("learned_symmetry.fit.SPLIT_ABOVE", 0)
+    monkeypatch.setattr("learned_symmetry.stacking.SPLIT_ABOVE", 0)
 
     def train(folder: str, threads: int) -> list[Fitted]:
         torch.set_num_threads(threads)
