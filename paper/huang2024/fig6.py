@@ -15,14 +15,13 @@ from learned_symmetry.report.artefact import save_figure
 from learned_symmetry.report.measured import measured
 from learned_symmetry.results import read_result
 
-COLUMNS = ("input", "true layer", "9 blocks", "7 blocks", "untrained")
 ROWS = ("0°", "90°", "180°")
 
 
 def main(cfg: config.Settings) -> None:
     results = measured(cfg.scale, "huang2024", ["clone_c4", "pictures"])
     shown = read_result(cfg.scale, "huang2024", "pictures")["notes"]["fig6"]
-    figure = draw.maps_figure({title: shown[title] for title in COLUMNS}, ROWS)
+    figure = draw.maps_figure(shown, ROWS)
     save_figure(figure, "huang2024", "fig6", cfg.scale, shown, results.facts())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from learned_symmetry import config
 from learned_symmetry.errors import command
 from learned_symmetry.report import reference, style
-from learned_symmetry.report.artefact import Cell, Table, save_table
+from learned_symmetry.report.artefact import Table, beside, save_table
 from learned_symmetry.report.measured import measured
 from learned_symmetry.report.papers import classified
 
@@ -39,8 +39,7 @@ def main(cfg: config.Settings) -> None:
     for group, (data, rows) in HALVES.items():
         for row in rows:
             names = [f"table1.{row}.{group}_{column}" for column in COLUMNS]
-            cells = [Cell(results.metrics.get(name), known.get(name)) for name in names]
-            table.rows.append(((data, style.NAMES.get(row, row)), cells))
+            table.rows.append(((data, style.NAMES.get(row, row)), beside(results, known, names)))
     save_table(table, "huang2024", "table1", cfg.scale, results.facts())
 
 

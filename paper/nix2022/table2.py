@@ -10,7 +10,7 @@ from __future__ import annotations
 from learned_symmetry import config
 from learned_symmetry.errors import command
 from learned_symmetry.report import reference, style
-from learned_symmetry.report.artefact import Cell, Table, save_table
+from learned_symmetry.report.artefact import Table, beside, save_table
 from learned_symmetry.report.measured import measured
 from learned_symmetry.report.papers import image_stages
 
@@ -31,8 +31,7 @@ def main(cfg: config.Settings) -> None:
     )
     for row in ROWS:
         names = [f"table2.{row}.{column}" for column in COLUMNS]
-        cells = [Cell(results.metric(n) if n in known else results.metrics.get(n), known.get(n)) for n in names]
-        table.rows.append(((style.NAMES.get(row, row),), cells))
+        table.rows.append(((style.NAMES.get(row, row),), beside(results, known, names)))
     save_table(table, "nix2022", "table2", cfg.scale, results.facts())
 
 

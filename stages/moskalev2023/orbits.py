@@ -41,7 +41,8 @@ def main(cfg: Moskalev2023) -> None:
         if networks[0] is None:
             raise UserError(f"train_{kind}: the run of seed 0 was dropped, so there is nothing to draw; mend its lr")
         firsts[row] = networks[0]
-    shown = distinct(images.test, SHOWN)
+    index = distinct(images.test, SHOWN)
+    shown = Part(images.test.x[index], images.test.y[index])
     recipe = experiment.recipe(images.black)
     out.notes = {
         "images": pictures(group.orbit(shown.x).squeeze(2) - images.black),
@@ -52,10 +53,9 @@ def main(cfg: Moskalev2023) -> None:
     out.write()
 
 
-def distinct(part: Part, count: int) -> Part:
-    """The first image of each of the first `count` classes."""
-    index = torch.stack([torch.nonzero(part.y == label)[0, 0] for label in part.y.unique()[:count]])
-    return Part(part.x[index], part.y[index])
+def distinct(part: Part, count: int) -> Tensor:
+    """Where the first image of each of the first `count` classes is."""
+    return torch.stack([torch.nonzero(part.y == label)[0, 0] for label in part.y.unique()[:count]])
 
 
 def grid(network: nn.Module, part: Part, recipe: saliency.Recipe) -> dict[str, Any]:
@@ -74,13 +74,14 @@ def latent(cfg: Moskalev2023, network: nn.Module, part: Part, recipe: saliency.R
         hidden = network.latent(group.orbit(part.x).flatten(0, 1)).cpu().numpy()
     tsne = TSNE(perplexity=cfg.tsne.perplexity, init="pca", learning_rate="auto", random_state=cfg.tsne.seed, n_jobs=1)
     places = torch.from_numpy(np.ascontiguousarray(tsne.fit_transform(hidden))).unflatten(0, (group.order, -1))
-    traced = distinct(part, TRACED)
+    index = distinct(part, TRACED)
+    traced = Part(part.x[index], part.y[index])
     turned = saliency.orbit_maps(network, traced.x, group, traced.y, recipe)
     maps = torch.stack([group.act(turned[g], g) for g in range(group.order)]).squeeze(2)  # as the images lie
     return {
         "places": rounded(places),
         "labels": part.y.tolist(),
-        "traced": [int(torch.nonzero(part.y == label)[0, 0]) for label in traced.y],
+        "traced": index.tolist(),
         "images": pictures(group.orbit(traced.x).squeeze(2) - black),
         "maps": pictures(maps),
     }

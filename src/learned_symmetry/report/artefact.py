@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from learned_symmetry.report.measured import Metric
+from learned_symmetry.report.measured import Measured, Metric
 from learned_symmetry.report.reference import Value
 from learned_symmetry.report.style import GREY
 from learned_symmetry.results import write_atomically, write_json
@@ -48,6 +48,14 @@ class Table:
     notes: tuple[str, ...] = ()
     absent: str = NOT_RUN
     decimals: tuple[int, ...] | None = None
+
+
+def beside(results: Measured, known: Mapping[str, Value], names: Iterable[str]) -> list[Cell]:
+    """Cells of these metrics: ours beside the paper's `known` values.
+
+    What the paper has must have been measured (`Measured.metric`); where it has nothing, neither need we: "not run".
+    """
+    return [Cell(results.metric(n) if n in known else results.metrics.get(n), known.get(n)) for n in names]
 
 
 def artefact_path(scale: str, paper: str, name: str, suffix: str) -> Path:

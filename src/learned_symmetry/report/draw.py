@@ -16,6 +16,7 @@ from learned_symmetry.report.measured import Measured, Metric
 from learned_symmetry.report.reference import Reference
 from learned_symmetry.report.style import GREY, SCORES, SERIES, Series, pictures
 
+MAPS = ("input", "true layer", "9 blocks", "7 blocks", "untrained")  # of huang2024, Figures 5 and 6, left to right
 DODGE = {"seen": -1.1, "unseen": 0.0, "all": 1.1}  # shifts by which the dots of single seeds stand apart
 
 
@@ -105,17 +106,18 @@ def curve(axes: Axes, x: Sequence[float], metrics: Sequence[Metric], series: Ser
     return {"x": list(x), "mean": _json(mean), "std": _json(std)}
 
 
-def maps_figure(columns: Mapping[str, Sequence[Any]], rows: Sequence[str]) -> Figure:
-    """Images or maps, one column a title and one row a moved input; each column has its own grey scale."""
-    figure, axes = pictures(len(columns), len(rows))
+def maps_figure(shown: Mapping[str, Sequence[Any]], rows: Sequence[str]) -> Figure:
+    """Images or maps `shown` by title, one column each of `MAPS`, one row a moved input; a grey scale a column."""
+    figure, axes = pictures(len(MAPS), len(rows))
     for place, panel in enumerate(axes):
-        (title, images), row = list(columns.items())[place % len(columns)], place // len(columns)
+        title, row = MAPS[place % len(MAPS)], place // len(MAPS)
+        images = shown[title]
         panel.imshow(images[row], cmap="gray", vmin=np.min(images), vmax=np.max(images), interpolation="nearest")
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set_visible(False)
         if row == 0:
             panel.set_title(title)
-        if place % len(columns) == 0:
+        if title == MAPS[0]:
             panel.set_ylabel(rows[row])
     return figure
 
