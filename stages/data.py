@@ -1,6 +1,6 @@
 """Gets the public data sets that the pipelines need, and records in data/prepared/NAME.json what they are read from.
 
-``python stages/data.py``                    fetches what is missing; seconds, or the time of a 43 MB download
+``python stages/data.py``                    fetches what is missing; seconds, or the time of a 213 MB download
 ``python stages/data.py --forget-stand-ins`` makes the next ``dvc repro`` search again where it had found nothing
 """
 

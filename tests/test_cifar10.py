@@ -49,6 +49,9 @@ def test_the_official_archive(tmp_path: Path) -> None:
     assert torch.equal(told, labels)
     assert (read.dtype, told.dtype) == (torch.uint8, torch.int64)
     assert len(cifar10.archived(tmp_path, "test")[1]) == 2
+    few, labelled = cifar10.archived(tmp_path, "train", 3)
+    assert torch.equal(few, read[:3])
+    assert torch.equal(labelled, told[:3])
 
 
 def test_the_encoded_variant(tmp_path: Path) -> None:
@@ -67,6 +70,9 @@ def test_the_encoded_variant(tmp_path: Path) -> None:
     assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
     assert labels.tolist() == [7, 2]
     assert (images.float().mean((-2, -1)) - torch.tensor(colours)).abs().max() < 3
+    few, labelled = cifar10.encoded(tmp_path, "test", 1)
+    assert torch.equal(few, images[:1])
+    assert labelled.tolist() == [7]
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], An
     shutil.copytree(ROOT / "paper/reference", tmp_path / "paper/reference")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("r*", "prepared", "scratch"))
-    for name in ("mnist", "fashion-mnist"):
+    for name in ("mnist", "fashion-mnist", "cifar10"):
         write_json(tmp_path / f"data/prepared/{name}.json", {"name": name, "source": "stand-in", "files": {}})
     monkeypatch.chdir(tmp_path)
 

@@ -20,8 +20,8 @@ CLASSES = 10
 BATCHES = {"train": [f"data_batch_{k}" for k in range(1, 6)], "test": ["test_batch"]}
 
 
-def load(split: str, cfg: Settings) -> tuple[Tensor, Tensor]:
-    """Images (n, 3, 32, 32) uint8 and labels (n,) int64; split "train" or "test".
+def load(split: str, cfg: Settings, limit: int | None = None) -> tuple[Tensor, Tensor]:
+    """Images (n, 3, 32, 32) uint8 and labels (n,) int64; split "train" or "test", its first `limit` or all of it.
 
     From the official archive, else from the re-encoded variant, else the stand-in: `source` says which. Raises
     `UserError` for an unknown split, and where the files cannot be had or are not what they should be.
@@ -30,9 +30,10 @@ def load(split: str, cfg: Settings) -> tuple[Tensor, Tensor]:
         raise UserError(f"{NAME} has no split {split!r}; it has {' and '.join(BATCHES)}")
     found = source(cfg)
     if found.folder is None:
-        return standins.load(NAME, split)
+        images, labels = standins.load(NAME, split)
+        return images[:limit], labels[:limit]
     read = archived if found.kind == "official" else encoded
-    return read(found.folder, split)
+    return read(found.folder, split, limit)
 
 
 def source(cfg: Settings) -> sources.Source:
@@ -40,7 +41,7 @@ def source(cfg: Settings) -> sources.Source:
     return sources.settled(NAME, cfg)
 
 
-def archived(folder: Path, split: str) -> tuple[Tensor, Tensor]:
+def archived(folder: Path, split: str, limit: int | None = None) -> tuple[Tensor, Tensor]:
     """From the official archive, whose sha256 was checked before its pickles are opened; in its order."""
     path = folder / "cifar-10-python.tar.gz"
     images, labels = [], []
@@ -52,17 +53,17 @@ def archived(folder: Path, split: str) -> tuple[Tensor, Tensor]:
                 labels += batch[b"labels"]
     except (OSError, EOFError, KeyError, tarfile.TarError, pickle.UnpicklingError) as error:
         raise _damaged(path, error) from error
-    return torch.from_numpy(np.concatenate(images)).view(-1, 3, 32, 32), torch.tensor(labels)
+    return torch.from_numpy(np.concatenate(images)[:limit]).view(-1, 3, 32, 32), torch.tensor(labels[:limit])
 
 
-def encoded(folder: Path, split: str) -> tuple[Tensor, Tensor]:
-    """From the variant: JPEG bytes in a parquet file, in one fixed random order."""
+def encoded(folder: Path, split: str, limit: int | None = None) -> tuple[Tensor, Tensor]:
+    """From the variant: JPEG bytes in a parquet file, in one fixed random order; the first few are decoded fast."""
     import pyarrow.parquet  # these here, because nothing else needs them
     from PIL import Image
 
     path = folder / f"{split}.parquet"
     try:
-        table = pyarrow.parquet.read_table(path, columns=["image", "label"])
+        table = pyarrow.parquet.read_table(path, columns=["image", "label"])[:limit]
         images = np.stack([np.asarray(Image.open(io.BytesIO(jpeg.as_py()))) for jpeg in table["image"]])
     except (OSError, ValueError) as error:  # pyarrow's and PIL's are among these
         raise _damaged(path, error) from error
