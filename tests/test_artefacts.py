@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,12 @@ def script(name: str) -> ModuleType:
 @pytest.mark.parametrize(("paper", "name"), ARTEFACTS)
 def test_each_artefact_has_a_script(paper: str, name: str) -> None:
     assert (ROOT / "paper" / paper / f"{name}.py").exists()
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_each_paper_asks_in_two_sentences_and_has_notes(paper: str) -> None:
+    assert len(re.findall(r"[.?](?= |$)", PAPERS[paper].question)) == 2
+    assert (ROOT / f"paper/notes/{paper}.md").read_text().startswith("# ")
 
 
 @pytest.mark.parametrize("name", PAPERS["nix2022"].artefacts)
@@ -136,7 +143,10 @@ def test_table_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert r"\caption{100 \% of it." in latex
     kept = json.loads((FOLDER / "t.json").read_text())
     assert kept["rows"][0]["cells"][0]["ours"] == pytest.approx({"mean": 0.6, "std": 0.02**0.5, "n": 2})
-    assert kept["rows"][1]["cells"][0] == {"ours": None, "paper": {"mean": 0.4106, "std": 0.0012}}
+    paper = {"mean": 0.4106, "std": 0.0012}
+    shown = kept["rows"][1]["cells"][0].pop("shown")
+    assert kept["rows"][1]["cells"][0] == {"metric": None, "ours": None, "paper": paper}
+    assert shown == ["not run", "41.1 ± 0.1"]
 
 
 def test_values_that_are_no_fractions_are_printed_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,53 +14,17 @@ import pytest
 from ruamel.yaml import YAML
 
 from learned_symmetry import config, imports
-from learned_symmetry.report import papers, reference
+from learned_symmetry.report import papers, pipeline, reference
+from learned_symmetry.report.pipeline import outputs, resolved
 from learned_symmetry.report.predicate import Predicate
 from learned_symmetry.results import result_path, write_json
 from learned_symmetry.transfer import METHODS
 
 ROOT = Path(__file__).parents[1]
-FILES = {"": "dvc.yaml"} | {f"{paper}/": f"stages/{paper}/dvc.yaml" for paper in config.PAPERS}
 ON_IMAGES = {f"N{number}" for number in range(15, 33)}  # never judged on stand-in data
 
 
-def stages() -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, a paper's as KEY/NAME, and stage) with `${scale}`, `${key}` and `${item}` filled in as DVC does."""
-    raw = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    for paper, file in FILES.items():
-        for name, stage in YAML(typ="safe").load((ROOT / file).read_text())["stages"].items():
-            if "foreach" not in stage:
-                yield f"{paper}{name}", filled(stage, "")
-                continue
-            items = stage["foreach"]
-            if isinstance(items, str):
-                items = resolved(raw, items.removeprefix("${").removesuffix("}"))
-            for item in items:
-                yield f"{paper}{name}@{item}", filled(stage["do"], item)
-
-
-def filled(stage: Any, item: str) -> Any:
-    if isinstance(stage, dict):
-        return {filled(key, item): filled(value, item) for key, value in stage.items()}
-    if isinstance(stage, list):
-        return [filled(entry, item) for entry in stage]
-    if isinstance(stage, str):
-        return stage.replace("${scale}", "quick").replace("${key}", item).replace("${item}", item)
-    return stage
-
-
-def resolved(raw: Any, path: str) -> Any:
-    for key in path.split("."):
-        raw = raw[key]
-    return raw
-
-
-def outputs(stage: dict[str, Any]) -> set[str]:
-    listed = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
-    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in listed}
-
-
-ALL = dict(stages())
+ALL = pipeline.stages("quick")
 READS = {  # artefact -> what the paths of the results have in common that it reads
     "nix2022": {"fig5": ("/image_orbit_cnn_mlp",)}
     | dict.fromkeys(("table1", "table2", "table6"), ("/image_transfer_",))

@@ -89,9 +89,12 @@ def save_figure(
 def save_table(table: Table, paper: str, name: str, scale: str, caption_facts: Mapping[str, str]) -> None:
     """Write NAME.md, NAME.tex (booktabs) and NAME.json (as measured)."""
     shown = [percent if table.decimals is None else _plain(d) for d in table.decimals or table.columns]
+    told = [
+        [_told(cell, table.absent, show) for cell, show in zip(cells, shown, strict=True)] for _, cells in table.rows
+    ]
     rows = [
-        [*labels, *(_told(cell, table.absent, show) for cell, show in zip(cells, shown, strict=True))]
-        for labels, cells in table.rows
+        [*labels, *(f"{ours} [{paper}]" if paper else ours for ours, paper in cells)]
+        for (labels, _), cells in zip(table.rows, told, strict=True)
     ]
     unit = "In percent: ours" if table.decimals is None else "Ours"
     about = [f"{unit} as mean ± std over seeds (n), in brackets the paper's.", *table.notes]
@@ -100,10 +103,15 @@ def save_table(table: Table, paper: str, name: str, scale: str, caption_facts: M
     write_atomically(artefact_path(scale, paper, name, "tex"), _latex(table, rows, about, f"{paper}-{name}").encode())
     content = {
         "artefact": f"{paper}/{name}",
+        "title": table.title,
+        "about": about,
         "facts": dict(caption_facts),
         "heads": table.heads,
         "columns": table.columns,
-        "rows": [{"labels": labels, "cells": [_kept(cell) for cell in cells]} for labels, cells in table.rows],
+        "rows": [
+            {"labels": labels, "cells": [_kept(*cell) for cell in zip(cells, shown, strict=True)]}
+            for (labels, cells), shown in zip(table.rows, told, strict=True)
+        ],
     }
     write_json(artefact_path(scale, paper, name, "json"), content)
 
@@ -124,17 +132,20 @@ def _plain(decimals: int) -> Show:
     return show
 
 
-def _told(cell: Cell, absent: str, show: Show) -> str:
+def _told(cell: Cell, absent: str, show: Show) -> tuple[str, str]:
+    """Ours and the paper's, as they are printed."""
     ours = NOT_RUN
     if cell.ours is not None and cell.ours["mean"] is not None:
         ours = f"{show(cell.ours['mean'], cell.ours['std'])} ({cell.ours['n']})"
     paper = absent if cell.paper is None else show(cell.paper.mean, cell.paper.std)
-    return f"{ours} [{paper}]" if paper else ours
+    return ours, paper
 
 
-def _kept(cell: Cell) -> dict[str, Any]:
+def _kept(cell: Cell, shown: tuple[str, str]) -> dict[str, Any]:
     ours = None if cell.ours is None else {key: cell.ours[key] for key in ("mean", "std", "n")}
-    return {"ours": ours, "paper": None if cell.paper is None else asdict(cell.paper)}
+    metric = None if cell.ours is None else cell.ours.get("name")  # none where several metrics are one cell
+    paper = None if cell.paper is None else asdict(cell.paper)
+    return {"metric": metric, "ours": ours, "paper": paper, "shown": shown}
 
 
 def _markdown(table: Table, rows: list[list[str]], about: list[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from learned_symmetry.errors import UserError
 from learned_symmetry.results import read_result, result_path
 
-Metric = dict[str, Any]  # {"mean", "std", "n", "values": one a seed, null for a dropped run}
+Metric = dict[str, Any]  # {"name", "mean", "std", "n", "values": one a seed, null for a dropped run}
 
 
 @dataclass
@@ -54,7 +54,7 @@ def measured(scale: str, paper: str, stages: Iterable[str], *, partial: bool = F
         for name, metric in result["metrics"].items():
             if name in joined.metrics:
                 raise ValueError(f"{name} is written by {joined.origin[name]} and by {stage} of {paper}")
-            joined.metrics[name], joined.origin[name] = metric, stage
+            joined.metrics[name], joined.origin[name] = metric | {"name": name}, stage
     return joined
 
 

@@ -12,6 +12,7 @@ from learned_symmetry.errors import UserError
 @dataclass(frozen=True)
 class Paper:
     title: str
+    question: str  # in two sentences
     stages: Callable[[Any], list[str]]  # settings -> the stages whose results hold the paper's metrics
     artefacts: tuple[str, ...]  # names of the scripts in paper/KEY, in the order of the summary
     to_come: tuple[str, ...] = ()  # how metrics begin that no stage makes yet: claims on them are not run
@@ -59,22 +60,38 @@ def classified() -> list[str]:
 PAPERS = {
     "nix2022": Paper(
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
+        question=(
+            "A convolutional teacher recognises a signal wherever it is. Can a student without convolutions take"
+            " that over by matching what the teacher computes, or must it be shown how the group acts (Orbit)?"
+        ),
         stages=_nix2022,
         artefacts=("fig2", "fig3", "table1d", "search1d", "table1", "table2", "table6", "fig5"),
     ),
     "moskalev2023": Paper(
         title="Moskalev et al. 2023, *On genuine invariance learning without weight-tying*",
+        question=(
+            "Augmentation and regularisation make a network's output invariant. Does it then decide by the same"
+            " evidence whatever the pose, as a weight-tied network does, and does its invariance outlast a drift?"
+        ),
         stages=_moskalev2023,
         artefacts=("table1", "fig1", "fig2", "fig3", "fig4", "fig5", "prop31"),
     ),
     "huang2024": Paper(
         title="Huang et al. 2024, *Symmetry From Scratch: Group Equivariance as a Supervised Learning Task*",
+        question=(
+            "A fully connected layer can learn, from pairs of input and output, to be an equivariant one. How exact is"
+            " such a clone, and can it, unlike its model, give up the symmetry where the task asks for that?"
+        ),
         stages=lambda cfg: ["clone_t2", "clone_c4", *classified(), "pictures"],
         artefacts=("table1", "clones", "fig2", "fig4", "fig5", "fig6"),
         to_come=("cloning.mixer",),
     ),
     "bruintjes2023": Paper(
         title="Bruintjes et al. 2023, *What Affects Learned Equivariance in Deep Image Recognition Models?*",
+        question=(
+            "How equivariant are the layers of an ordinary trained network to shifts and rotations? And what raises it:"
+            " augmentation, depth, width, architecture, or the accuracy itself?"
+        ),
         stages=lambda cfg: ["controlled"],
         artefacts=("fig3",),
         to_come=("fig2a.", "fig2b.", "fig4.", "fig5.", "fig6a.", "fig6b.", "fig7a.", "fig7b."),

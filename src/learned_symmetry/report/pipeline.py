@@ -1,0 +1,71 @@
+"""The pipeline as its files describe it, without DVC: ``dvc.yaml`` and one ``stages/KEY/dvc.yaml`` a paper."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from learned_symmetry import config
+
+Stage = dict[str, Any]  # as in dvc.yaml, with every ${...} filled in
+KINDS = ("outs", "metrics", "plots")  # of outputs
+
+
+def file_of(name: str) -> str:
+    """The file that holds a stage of that name (a paper's begin with its key)."""
+    paper, _, _ = name.rpartition("/")
+    return f"stages/{paper}/dvc.yaml" if paper else "dvc.yaml"
+
+
+def target(name: str) -> str:
+    """What `dvc repro` calls a stage: ``stages/nix2022/dvc.yaml:transfer@kd``."""
+    paper, _, short = name.rpartition("/")
+    return f"{file_of(name)}:{short}" if paper else short
+
+
+def stages(scale: str) -> dict[str, Stage]:
+    """Name (a paper's as ``KEY/NAME``, of a group ``KEY/NAME@ITEM``) -> stage at `scale`; from the root."""
+    raw = config.read() | {"scale": scale}
+    listed: dict[str, Stage] = {}
+    for prefix in ("", *(f"{paper}/" for paper in config.PAPERS)):
+        for name, stage in YAML(typ="safe").load(Path(file_of(prefix)).read_text())["stages"].items():
+            if "foreach" not in stage:
+                listed[prefix + name] = _filled(stage, raw)
+                continue
+            for key, item in _items(_filled(stage["foreach"], raw)):
+                listed[f"{prefix}{name}@{key}"] = _filled(stage["do"], raw | {"key": key, "item": item})
+    return listed
+
+
+def outputs(stage: Stage) -> set[str]:
+    """Paths of everything that a stage writes."""
+    listed = [entry for kind in KINDS for entry in stage.get(kind, [])]
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in listed}
+
+
+def resolved(raw: Mapping[str, Any], path: str) -> Any:
+    """What stands under a dotted path; raises `KeyError` where nothing does."""
+    found: Any = raw
+    for key in path.split("."):
+        found = found[key]
+    return found
+
+
+def _items(group: Any) -> Iterator[tuple[str, Any]]:
+    return iter(group.items() if isinstance(group, dict) else [(str(item), item) for item in group])
+
+
+def _filled(part: Any, names: Mapping[str, Any]) -> Any:
+    if isinstance(part, dict):
+        return {_filled(key, names): _filled(value, names) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_filled(entry, names) for entry in part]
+    if not isinstance(part, str):
+        return part
+    if whole := re.fullmatch(r"\$\{([\w.]+)\}", part):
+        return resolved(names, whole[1])
+    return re.sub(r"\$\{([\w.]+)\}", lambda found: str(resolved(names, found[1])), part)
