@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from learned_symmetry import config, models, transfer
+from learned_symmetry.adam import Adam
 from learned_symmetry.fit import Recipe, Run, _keep_freed_memory, _Stack
 from learned_symmetry.models import mnist1d as networks
 from learned_symmetry.objective import CrossEntropy
@@ -222,9 +223,8 @@ def recipe(batch: int, steps: int = 1, stack: Any = "always") -> Recipe:
         steps=steps,
         batch=batch,
         evaluate_every=steps,
-        plateau=PlateauRule(steps, optimiser.decay, optimiser.plateaus, optimiser.plateau_rule),
-        betas=(optimiser.beta1, optimiser.beta2),
-        eps=optimiser.eps,
+        keep=PlateauRule(steps, optimiser.decay, optimiser.plateaus, optimiser.plateau_rule),
+        optimiser=Adam((optimiser.beta1, optimiser.beta2), optimiser.eps),
         order="sequential",
         stack=stack,
     )

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from learned_symmetry.adam import Adam
 from learned_symmetry.data import mnist1d
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.models import Network, cached_features, cnn, masks, mlp, seeded
@@ -29,6 +30,7 @@ from learned_symmetry.models.orbit_images import OrbitImageKernels
 from learned_symmetry.objective import Batch, CrossEntropy, Objective
 from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.rng import generator
+from learned_symmetry.schedule import Rising
 from learned_symmetry.transfer.kd import KD
 from learned_symmetry.transfer.orbit import LearnOrbit, Orbit
 from learned_symmetry.transfer.orbit_images import ImageOrbit, LearnImageOrbit
@@ -43,8 +45,8 @@ Make = Callable[[int], Run]  # seed -> a fresh run
 
 def recipe(**changed: Any) -> Recipe:
     """Fifty steps, judged once at the end, so that the best weights are the last."""
-    usual: dict[str, Any] = {"steps": 50, "batch": 16, "evaluate_every": 50, "plateau": PlateauRule(1000, 0.8, 5)}
-    usual |= {"betas": (0.9, 0.999), "eps": 1e-8, "order": "sequential", "stack": "never", "checkpoint_seconds": 1e9}
+    usual: dict[str, Any] = {"steps": 50, "batch": 16, "evaluate_every": 50, "keep": PlateauRule(1000, 0.8, 5)}
+    usual |= {"optimiser": Adam((0.9, 0.999), 1e-8), "order": "sequential", "stack": "never", "checkpoint_seconds": 1e9}
     return Recipe(**(usual | changed))
 
 
@@ -227,7 +229,7 @@ def falling(name: str, target: float, lr: float = 1.0, scale: Tensor | None = No
     return Run(name, seed, Number(), Fall(target), part, part, lr=lr)
 
 
-STEP_BY_STEP = {"steps": 20, "batch": 2, "evaluate_every": 1, "plateau": PlateauRule(2, 0.5, 1)}
+STEP_BY_STEP = {"steps": 20, "batch": 2, "evaluate_every": 1, "keep": PlateauRule(2, 0.5, 1)}
 
 
 # ---- stacked, looped, alone, by hand ---------------------------------------------------------------------------------
@@ -296,7 +298,7 @@ def test_training_is_adam_on_batches_in_order(network: Callable[[], nn.Module], 
         a_run(seed, network, CrossEntropy(), lr=1e-3 * (1 + seed), train=data(seed, 70), weight_decay=0.1 * seed)
         for seed in range(2)
     ]
-    how_to = recipe(steps=23, evaluate_every=23, batch=32, stack=how, betas=(0.8, 0.99), eps=1e-4)
+    how_to = recipe(steps=23, evaluate_every=23, batch=32, stack=how, optimiser=Adam((0.8, 0.99), 1e-4))
     for done, run in zip(fit(runs, how_to, scratch=tmp_path), runs, strict=True):
         model = seeded(network, generator(run.seed, "weights"))
         adam = torch.optim.Adam(
@@ -459,7 +461,7 @@ def test_each_run_follows_its_own_schedule(how: Literal["always", "never"], tmp_
 @pytest.mark.parametrize("how", ["always", "never"])
 def test_a_plateau_brings_the_best_weights_back(how: Literal["always", "never"], tmp_path: Path) -> None:
     """`near` is best at -3 after step 3; after step 5 it is there again, with half the rate: -3.5 is nearer to -3.4."""
-    how_to = recipe(stack=how, **(STEP_BY_STEP | {"plateau": PlateauRule(2, 0.5, 1, restore=True)}))
+    how_to = recipe(stack=how, **(STEP_BY_STEP | {"keep": PlateauRule(2, 0.5, 1, restore=True)}))
     far, near = fit([falling("far", 100), falling("near", 3.4)], how_to, scratch=tmp_path)
     distances = [2.4, 1.4, 0.4, 0.6, 1.6, 0.1, 0.6, 1.1]
     assert [value for _, value in near.history["validation.loss"]] == pytest.approx(distances, abs=1e-4)
@@ -471,7 +473,7 @@ def test_a_plateau_brings_the_best_weights_back(how: Literal["always", "never"],
 @pytest.mark.parametrize("how", ["always", "never"])
 def test_the_rate_rises_to_the_runs_own(how: Literal["always", "never"], tmp_path: Path) -> None:
     """Before evaluation e it is min(1, (e + 1) / 5) of it; two steps an evaluation, each lowers w by the rate."""
-    settings = {"steps": 14, "batch": 2, "evaluate_every": 2, "warmup": 5, "plateau": PlateauRule(1, 0.5, 5)}
+    settings = {"steps": 14, "batch": 2, "evaluate_every": 2, "schedule": Rising(5, 2), "keep": PlateauRule(1, 0.5, 5)}
     far, near = fit(
         [falling("far", 100), falling("near", 1.6, lr=2.0)], recipe(stack=how, **settings), scratch=tmp_path
     )
@@ -812,7 +814,7 @@ def normed(seed: int, objective: Objective | None = None) -> Run:
     return on_images(seed, Normed, objective or CrossEntropy(), lr=0.1)
 
 
-RESTORING = {"steps": 20, "evaluate_every": 1, "plateau": PlateauRule(2, 0.5, 2, restore=True)}
+RESTORING = {"steps": 20, "evaluate_every": 1, "keep": PlateauRule(2, 0.5, 2, restore=True)}
 
 
 @pytest.mark.usefixtures("in_float64")

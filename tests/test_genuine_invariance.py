@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from learned_symmetry import config, models
+from learned_symmetry.adam import Adam
 from learned_symmetry.augmentation import ERRORS, Augmented, Regularised
 from learned_symmetry.data import fashion_mnist, mnist, sources, transforming
 from learned_symmetry.errors import UserError
@@ -21,7 +22,6 @@ from learned_symmetry.gradient_flow import descend, error, flow, gradient
 from learned_symmetry.groups import Group, QuarterTurns, Shifts
 from learned_symmetry.models import Network, parameter_count
 from learned_symmetry.models.perceptron import Perceptron, TiedPerceptron
-from learned_symmetry.plateau import PlateauRule
 from stages.moskalev2023.drift import curve
 from stages.moskalev2023.tune import pick
 
@@ -116,8 +116,7 @@ def test_stacked_equals_looped(kind: str, tmp_path: Path, randn: Callable[..., T
                 parts = {"train": {"x": x, "y": y}, "valid": {"x": x[:10], "y": y[:10]}}
                 constants = {"sources": group.sources(6, 6)}
                 runs.append(Run(f"{name}{seed}", seed, network, objective, **parts, lr=0.01, constants=constants))
-        rule = PlateauRule(patience=100, decay=1.0, plateaus=0)
-        recipe = Recipe(50, 16, 25, rule, (0.9, 0.999), 1e-8, "shuffled", stack=stack)
+        recipe = Recipe(50, 16, 25, "best", Adam((0.9, 0.999), 1e-8), "shuffled", stack=stack)
         return [done.state for done in fit(runs, recipe, scratch=tmp_path / stack)]
 
     for together, alone in zip(trained("always"), trained("never"), strict=True):

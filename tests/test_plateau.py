@@ -92,6 +92,15 @@ def test_no_plateau_allowed_ends_at_the_first() -> None:
     assert len(follow([0.5] * 9, rule(patience=3, plateaus=0))[1]) == 1 + 3
 
 
+def test_all_steps_may_count_and_the_best_or_the_last_be_kept() -> None:
+    accuracies = [0.5, 0.9, 0.1, 0.9]
+    best, last = Progress(LR), Progress(LR)
+    assert [best.see(value, step, "accuracy", "best") for step, value in enumerate(accuracies)] == [1, 1, 0, 0]
+    assert [last.see(value, step, "accuracy", "last") for step, value in enumerate(accuracies)] == [1, 1, 1, 1]
+    assert (best.best, best.best_step, best.lr, best.plateaus, best.ended) == (0.9, 1, LR, 0, None)
+    assert (last.best, last.best_step, last.lr, last.plateaus, last.ended) == (0.9, 3, LR, 0, None)
+
+
 def sequences() -> list[list[float]]:
     """Rising, flat and noisy accuracies, with steps just under and over the scheduler's threshold of 1e-4."""
     noise = random.Random(0)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from learned_symmetry.groups import Group
-from learned_symmetry.measure.distribution_invariance import divergence
+from learned_symmetry.measure.divergence import divergence
 from learned_symmetry.measure.logit_invariance import half_square
 from learned_symmetry.models import Network
 from learned_symmetry.objective import Batch, Objective

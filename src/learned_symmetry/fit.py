@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +25,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from learned_symmetry.adam import Adam
 from learned_symmetry.models import Dropout, Network, masks
 from learned_symmetry.models.pooled import PooledLinear
+from learned_symmetry.optimiser import Moments
 from learned_symmetry.plateau import Progress
+from learned_symmetry.pool import Pool
 from learned_symmetry.record import save_tensors
 from learned_symmetry.rng import generator
 from learned_symmetry.runs import Fitted, Recipe, Run
@@ -92,25 +94,6 @@ def _checkpoint_name(stack: list[Run]) -> str:
     return hashlib.sha256("\n".join(run.name for run in stack).encode()).hexdigest()[:16] + ".pt"
 
 
-class _Pool:
-    """One named tensor of every run, (runs, n, ...), where runs that share a tensor share its memory."""
-
-    def __init__(self, tensors: Sequence[Tensor], device: torch.device) -> None:
-        distinct: dict[int, int] = {}
-        for tensor in tensors:
-            distinct.setdefault(id(tensor), len(distinct))
-        self.which = torch.tensor([distinct[id(tensor)] for tensor in tensors], device=device)
-        firsts = {id(tensor): tensor for tensor in tensors}
-        self.data = torch.stack([firsts[key] for key in distinct]).to(device)
-
-    def rows(self, runs: Tensor, index: Tensor) -> Tensor:
-        """Rows index (r, b) of the runs numbered `runs` (r,): (r, b, ...)."""
-        return self.data[self.which[runs].unsqueeze(1), index]
-
-    def whole(self, runs: Tensor) -> Tensor:
-        return self.data[self.which[runs]]
-
-
 class _Stack:
     """Runs of one shape on their way; `active` are the numbers of those that still train."""
 
@@ -119,6 +102,7 @@ class _Stack:
         # Copies, because stacks are trained by threads and a functional call swaps a module's weights in place
         self.module = copy.deepcopy(runs[0].network).to(device)
         self.objective = copy.deepcopy(runs[0].objective)
+        self.augment, self.prepare = runs[0].augment, runs[0].prepare
         self.length = len(runs[0].train["y"])
         self.buffers = buffers(self.module)  # of the one run that has any; they change in place
         watched = getattr(self.objective, "layers", ())
@@ -128,7 +112,7 @@ class _Stack:
             if isinstance(part, PooledLinear) and name not in watched
         }
         self.drops = any(isinstance(part, Dropout) for part in self.module.modules())
-        pools = [{k: _Pool([getattr(r, kind)[k] for r in runs], device) for k in getattr(runs[0], kind)}
+        pools = [{k: Pool([getattr(r, kind)[k] for r in runs], device) for k in getattr(runs[0], kind)}
                  for kind in ("train", "valid", "constants")]  # fmt: skip
         self.train_pool, self.valid_pool, self.constant_pool = pools
         self.numbers = {
@@ -140,25 +124,22 @@ class _Stack:
         self.progress = [Progress(lr=run.lr) for run in runs]
         self.history: list[dict[str, list[tuple[int, float]]]] = [{} for _ in runs]
         self.ended_at = [0 for _ in runs]
-        self.best: list[dict[str, Tensor]] = [_copy(run.network.state_dict()) for run in runs]
+        self.kept: list[dict[str, Tensor]] = [_copy(run.network.state_dict()) for run in runs]
         weights = [dict(run.network.named_parameters()) for run in runs]
         self.active = list(range(len(runs)))
         self._stack({name: torch.stack([w[name].detach() for w in weights]).to(device) for name in weights[0]})
 
     # ---- weights and optimiser -------------------------------------------------------------------------------------
 
-    def _stack(self, weights: dict[str, Tensor], moments: list[list[Tensor]] | None = None) -> None:
-        """Take (active, ...) weights, and Adam's moments of them where it has any.
+    def _stack(self, weights: dict[str, Tensor], moments: Moments | None = None) -> None:
+        """Take (active, ...) weights, and the optimiser's moments of them where it has any.
 
         Each weight lies in memory as its gradient arrives: that of a batched linear layer transposed.
         """
         self.names = list(weights)
         self.leaves = [self._turned(name, w).detach().clone(memory_format=torch.contiguous_format).requires_grad_()
                        for name, w in weights.items()]  # fmt: skip
-        recipe = self.recipe
-        self.adam = Adam(self.leaves, recipe.betas, recipe.eps, recipe.decoupled, recipe.clip)
-        self.adam.moments = moments or self.adam.moments
-        self.rates = [self._rate(number) for number in self.active]
+        self.moments = moments or self.recipe.optimiser.moments(self.leaves)
         self.decays = [self.runs[number].weight_decay for number in self.active]
         self.numbers_now = {name: values[self._index()] for name, values in self.numbers.items()}
         self.constants_now = {k: pool.whole(self._index()) for k, pool in self.constant_pool.items()}
@@ -178,15 +159,15 @@ class _Stack:
     def _minimise(self, losses: Tensor) -> None:
         """One step of every run; the gradient of the sum is each run's own, for no run reads another's weights."""
         losses.sum().backward()
+        rates = [self._rate(number) for number in self.active]
         self.step += 1
-        self.adam.update(self.leaves, self.step, self.rates, self.decays)
+        self.recipe.optimiser.update(self.leaves, self.moments, self.step, rates, self.decays)
         for leaf in self.leaves:
             leaf.grad = None
 
     def _rate(self, number: int) -> float:
-        """The learning rate of a run until the next evaluation."""
-        period = self.step // self.recipe.evaluate_every + 1
-        return self.progress[number].lr * min(1.0, (period + 1) / max(self.recipe.warmup, 1))
+        """The learning rate of a run in its next step."""
+        return self.progress[number].lr * self.recipe.schedule.share(self.step)
 
     def _state(self, place: int) -> dict[str, Tensor]:
         return _copy({name: w[place] for name, w in self.weights.items()} | self.buffers)
@@ -207,6 +188,7 @@ class _Stack:
 
         def program(weights: dict[str, Tensor], numbers: dict[str, Tensor], batch: dict[str, Tensor]) -> Any:
             objective = replace(self.objective, **numbers)
+            objective = objective.at(self.step) if training else objective
             return getattr(objective, what)(Network(self.module, weights), batch)
 
         weights = self.weights | (self._masks(len(batch["y"][0])) if training and self.drops else {})
@@ -219,7 +201,18 @@ class _Stack:
     def _batch(self) -> dict[str, Tensor]:
         index = torch.stack([self._rows(self.runs[number].seed) for number in self.active]).to(self.device)
         batch = {name: pool.rows(self._index(), index) for name, pool in self.train_pool.items()}
-        return batch | self._draws(index.shape[1], "train", self.step)
+        if self.augment is not None:
+            streams = [generator(self.runs[number].seed, "augmentation", self.step) for number in self.active]
+            seen = map(self.augment, batch["x"], batch["y"], streams)
+            batch["x"], batch["y"] = map(torch.stack, zip(*seen, strict=True))
+        return self._prepared(batch) | self._draws(index.shape[1], "train", self.step)
+
+    def _prepared(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.prepare is not None:
+            batch["x"] = self.prepare(batch["x"])
+        if self.recipe.channels_last and len(self.active) == 1:
+            batch["x"] = batch["x"][0].contiguous(memory_format=torch.channels_last).unsqueeze(0)
+        return batch
 
     def _rows(self, seed: int) -> Tensor:
         """Which examples this step sees: in order, cyclic, cut at the end of the set (nix2022 D6), or shuffled."""
@@ -228,8 +221,7 @@ class _Stack:
             first = self.step * batch % length
             return torch.arange(first, min(first + batch, length))
         epoch, place = divmod(self.step, -(-length // batch))
-        order = torch.randperm(length, generator=generator(seed, "order", epoch))
-        return order[place * batch : (place + 1) * batch]
+        return _order(seed, epoch, length)[place * batch : (place + 1) * batch]
 
     def _draws(self, size: int, *purpose: str | int) -> dict[str, Tensor]:
         draws = [
@@ -253,7 +245,8 @@ class _Stack:
         bar.update(self.step * len(self.active) + sum(self.recipe.steps for p in self.progress if p.ended))
         saved = time.monotonic()
         while self.active and not stop.is_set():
-            losses = self._map("losses", self._batch())
+            with torch.autocast("cuda", torch.bfloat16, enabled=self.recipe.bfloat16 and self.device.type == "cuda"):
+                losses = self._map("losses", self._batch())
             self._minimise(losses["total"])
             bar.update(len(self.active))
             if self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps:
@@ -275,14 +268,14 @@ class _Stack:
             plateaus = progress.plateaus
             if not all(map(_finite, [values[place], *seen.values()])):
                 progress.ended = f"the loss was not finite at step {self.step}"
-            elif progress.see(values[place], self.step, self.objective.selects, self.recipe.plateau):
-                self.best[number] = self._state(place)
-            if self.recipe.plateau.restore and progress.plateaus > plateaus:
-                self._restore(place, self.best[number])
+            elif progress.see(values[place], self.step, self.objective.selects, self.recipe.keep):
+                self.kept[number] = self._state(place)
+            if progress.plateaus > plateaus and self.recipe.keep.restore:
+                self._restore(place, self.kept[number])
             if progress.ended is None and self.step >= self.recipe.steps:
                 progress.ended = "steps"
-            rate = self.rates[place] = self._rate(number)
-            for name, value in (seen | {f"validation.{self.objective.selects}": values[place], "lr": rate}).items():
+            seen |= {f"validation.{self.objective.selects}": values[place], "lr": self._rate(number)}
+            for name, value in seen.items():
                 self.history[number].setdefault(name, []).append((self.step, value))
             if progress.ended is None:
                 stays.append(place)
@@ -293,7 +286,7 @@ class _Stack:
         if len(stays) < len(self.active):
             rest = torch.tensor(stays, dtype=torch.long, device=self.device)
             self.active = [self.active[place] for place in stays]
-            moments = [[tensor[rest] for tensor in moment] for moment in self.adam.moments]
+            moments = [[moment[rest] for moment in kind] for kind in self.moments]
             self._stack({name: w.detach()[rest] for name, w in self.weights.items()}, moments)
 
     def _validate(self) -> list[float]:
@@ -301,13 +294,13 @@ class _Stack:
         size, total = len(self.runs[0].valid["y"]), torch.zeros(len(self.active), device=self.device)
         for chunk, rows in enumerate(torch.arange(size, device=self.device).split(VALIDATED)):
             index = rows.expand(len(self.active), -1)
-            batch = {name: pool.rows(self._index(), index) for name, pool in self.valid_pool.items()}
+            batch = self._prepared({name: pool.rows(self._index(), index) for name, pool in self.valid_pool.items()})
             draws = self._draws(len(rows), "validation", self.step, *([chunk] if chunk else []))
             total = total + self._map("score", batch | draws) * (len(rows) / size)
         return total.tolist()
 
     def _fitted(self, number: int) -> Fitted:
-        state = {name: w.cpu() for name, w in self.best[number].items()}
+        state = {name: w.cpu() for name, w in self.kept[number].items()}
         return Fitted(self.runs[number], state, self.progress[number], self.ended_at[number], self.history[number])
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
@@ -320,8 +313,8 @@ class _Stack:
                 "active": self.active,
                 "weights": {name: w.detach() for name, w in self.weights.items()},
                 "buffers": self.buffers,
-                "moments": self.adam.moments,
-                "best": self.best,
+                "moments": self.moments,
+                "kept": self.kept,
                 "progress": [progress.as_dict() for progress in self.progress],
                 "history": self.history,
                 "ended_at": self.ended_at,
@@ -332,12 +325,18 @@ class _Stack:
         if not self.checkpoint.exists():
             return
         kept = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
-        self.step, self.active, self.best = kept["step"], kept["active"], kept["best"]
+        self.step, self.active, self.kept = kept["step"], kept["active"], kept["kept"]
         self.progress = [Progress(**progress) for progress in kept["progress"]]
         self.history, self.ended_at = kept["history"], kept["ended_at"]
         for name, buffer in self.buffers.items():
             buffer.copy_(kept["buffers"][name])
         self._stack(kept["weights"], kept["moments"])
+
+
+@lru_cache(maxsize=64)
+def _order(seed: int, epoch: int, length: int) -> Tensor:
+    """The examples of an epoch, shuffled; kept until the epoch's end."""
+    return torch.randperm(length, generator=generator(seed, "order", epoch))
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from learned_symmetry import models, record
+from learned_symmetry.adam import Adam
 from learned_symmetry.augmentation import ERRORS, Augmented, Regularised
 from learned_symmetry.config.moskalev2023 import Moskalev2023, Schedule
 from learned_symmetry.data import fashion_mnist, mnist, transforming
@@ -22,7 +23,6 @@ from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.groups import Group, QuarterTurns, Shifts
 from learned_symmetry.measure import saliency
 from learned_symmetry.models.perceptron import Perceptron, TiedPerceptron
-from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.record import load_state
 from learned_symmetry.rng import generator
 
@@ -102,14 +102,12 @@ class Experiment:
         """Constant learning rate, all epochs; the best evaluation's weights are kept (first of equals)."""
         optimiser, engine = self.cfg.optimiser, self.cfg.engine
         epoch = -(-len(runs[0].train["y"]) // schedule.batch)  # steps; the last batch may be short
-        steps = epoch * schedule.epochs
         recipe = Recipe(
-            steps=steps,
+            steps=epoch * schedule.epochs,
             batch=schedule.batch,
             evaluate_every=epoch * schedule.evaluate_every,
-            plateau=PlateauRule(patience=steps + 1, decay=1.0, plateaus=0),
-            betas=(optimiser.beta1, optimiser.beta2),
-            eps=optimiser.eps,
+            keep="best",
+            optimiser=Adam((optimiser.beta1, optimiser.beta2), optimiser.eps),
             order="shuffled",
             stack=engine.stack,
             checkpoint_seconds=engine.checkpoint_seconds,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from learned_symmetry import models, record
+from learned_symmetry.adam import Adam
 from learned_symmetry.config.nix2022 import ImageSchedule, Nix2022
 from learned_symmetry.data import mnist, mnist_images
 from learned_symmetry.data.mnist_images import Images
@@ -24,6 +25,7 @@ from learned_symmetry.models import cnn, gcnn, mlp, resnet, vit
 from learned_symmetry.objective import Objective, Transfer
 from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.rng import generator
+from learned_symmetry.schedule import Rising
 
 PAPER = "nix2022"
 
@@ -196,11 +198,10 @@ class Experiment:
             steps=schedule.epochs * epoch,
             batch=schedule.batch,
             evaluate_every=epoch,
-            plateau=plateau,
-            betas=(shared.beta1, shared.beta2),
-            eps=shared.eps,
+            keep=plateau,
+            optimiser=Adam((shared.beta1, shared.beta2), shared.eps),
             order="shuffled",
-            warmup=schedule.warmup,
+            schedule=Rising(schedule.warmup, epoch),
             stack=self.cfg.engine.stack,
             checkpoint_seconds=self.cfg.engine.checkpoint_seconds,
         )

@@ -29,6 +29,10 @@ class Objective:
         """Random numbers for a batch of `size` examples; they arrive in the batch under their names."""
         return {}
 
+    def at(self, step: int) -> Objective:
+        """What the step after `step` others minimises: for losses that begin late."""
+        return self
+
     def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
         """Named scalars; ``"total"`` is minimised."""
         raise NotImplementedError
@@ -88,10 +92,3 @@ def frozen(module: nn.Module, batch: Batch) -> Network:
     """A network with the weights ``weights.NAME`` of a batch: a teacher, one for each run of a stack."""
     prefix = "weights."
     return Network(module, {name.removeprefix(prefix): w for name, w in batch.items() if name.startswith(prefix)})
-
-
-def softened_kl(student: Tensor, teacher: Tensor, temperature: float | Tensor) -> Tensor:
-    """KL(softmax(teacher / T) || softmax(student / T)) of logits (b, k): summed over classes, mean over the batch."""
-    log_p = F.log_softmax(teacher / temperature, -1)
-    log_q = F.log_softmax(student / temperature, -1)
-    return (log_p.exp() * (log_p - log_q)).sum(-1).mean()

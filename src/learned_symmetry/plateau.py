@@ -9,21 +9,23 @@ from typing import Any, Literal
 @dataclass(frozen=True)
 class PlateauRule:
     """After `patience` evaluations in a row without a new best the rate falls by `decay` and the count starts again;
-    the plateau after `plateaus` of them ends the run (nix2022 Supplement A.1, D8, D9).
+    the plateau after `plateaus` of them ends the run, whose best weights are kept (nix2022 Supplement A.1, D8, D9).
 
     ``rule="code"`` is what the authors' code does: the rate follows a scheduler that waits for the score to *fall*, so
     an accuracy that rises lowers the rate about every `patience` + 1 evaluations. Ends of runs are the same.
-    ``rule="exponential"`` lowers the rate at every evaluation, never ends a run and keeps the last weights (huang2024
-    2.3, D10); patience and plateaus mean nothing then.
     The rate never falls below `floor`. With `restore` a plateau also brings the best weights back (nix2022 D25).
     """
 
     patience: int
     decay: float
     plateaus: int
-    rule: Literal["paper", "code", "exponential"] = "paper"
+    rule: Literal["paper", "code"] = "paper"
     floor: float = 0.0
     restore: bool = False
+
+
+# The evaluation whose weights are kept: the best or the last of all steps, or the best until plateaus end the run
+Keep = PlateauRule | Literal["best", "last"]
 
 
 @dataclass
@@ -39,17 +41,19 @@ class Progress:
     _lowest: float = field(default=float("inf"))
     _not_lower: int = 0
 
-    def see(self, value: float, step: int, selects: Literal["accuracy", "loss"], rule: PlateauRule) -> bool:
-        """Take an evaluation; returns whether it is a new best (any strict improvement counts)."""
+    def see(self, value: float, step: int, selects: Literal["accuracy", "loss"], keep: Keep) -> bool:
+        """Take an evaluation; returns whether its weights are to be kept: a strictly better one's, or the last's."""
         score = -value if selects == "loss" else value
-        if rule.rule == "exponential":
-            self.best, self.best_step, self.lr = score, step, max(self.lr * rule.decay, rule.floor)
-            return True
-        improved = score > self.best
+        improved = score > self.best or keep == "last"
         if improved:
             self.best, self.best_step, self.since_best = score, step, 0
         else:
             self.since_best += 1
+        if isinstance(keep, PlateauRule):
+            self._follow(value, keep)
+        return improved
+
+    def _follow(self, value: float, rule: PlateauRule) -> None:
         if rule.rule == "code":
             self._follow_the_code(value, rule)
         if self.since_best >= rule.patience:
@@ -59,7 +63,6 @@ class Progress:
                 self.ended = "plateaus"
             elif rule.rule == "paper":
                 self.lr = max(self.lr * rule.decay, rule.floor)
-        return improved
 
     def _follow_the_code(self, value: float, rule: PlateauRule) -> None:
         if value < self._lowest * (1 - 1e-4):

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from learned_symmetry.objective import Objective
-from learned_symmetry.plateau import PlateauRule, Progress
+from learned_symmetry.optimiser import Optimiser
+from learned_symmetry.plateau import Keep, Progress
 from learned_symmetry.record import RunRecord
+from learned_symmetry.schedule import Constant, Schedule
+
+Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]  # images, labels, its draws -> both
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run. Data are tensors by name with examples first; constants go into every batch whole."""
+    """One training run. Data are tensors by name with examples first; constants go into every batch whole.
+
+    Each training batch's "x" and "y" are augmented afresh, by draws from the seed and the step alone, such as by
+    `data.augment.Augmentation`; then `prepare` turns every "x", validation's too, into what the network takes. Both
+    see whole batches on the device, and runs are stacked only where both have the same `repr`.
+    """
 
     name: str
     seed: int
@@ -25,33 +36,35 @@ class Run:
     lr: float
     weight_decay: float = 0.0
     constants: dict[str, Tensor] = field(default_factory=dict)
+    augment: Augment | None = None
+    prepare: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How all runs of one call are trained: Adam with L2 weight decay, batches in order or shuffled each epoch.
+    """How all runs of one call are trained; batches come in order or shuffled each epoch.
 
-    `decoupled` decays the weights apart from the gradient (AdamW); `clip` bounds the norm of each run's gradient.
-    With `warmup` the learning rate before evaluation e (from 1) is min(1, (e + 1) / warmup) of the run's (nix2022 D25).
+    A step's learning rate is the run's own, as its plateaus have left it, times the schedule's share. `bfloat16` is
+    autocast of the training steps and does nothing but on CUDA; `channels_last` is for images "x", where runs are not
+    stacked (faster for some convolutional networks; equal up to rounding).
     """
 
     steps: int
     batch: int
     evaluate_every: int  # steps
-    plateau: PlateauRule
-    betas: tuple[float, float]
-    eps: float
+    keep: Keep
+    optimiser: Optimiser
     order: Literal["sequential", "shuffled"]
-    warmup: int = 0  # evaluations
+    schedule: Schedule = Constant()  # noqa: RUF009 (frozen)
     stack: Literal["auto", "always", "never"] = "auto"
     checkpoint_seconds: float = 10.0
-    decoupled: bool = False
-    clip: float | None = None
+    bfloat16: bool = False
+    channels_last: bool = False
 
 
 @dataclass
 class Fitted:
-    """A trained run: its best weights, where they came from, and the way there."""
+    """A trained run: its kept weights, where they came from, and the way there."""
 
     run: Run
     state: dict[str, Tensor]
@@ -65,7 +78,7 @@ class Fitted:
         return None if self.progress.ended in ("plateaus", "steps") else self.progress.ended
 
     def network(self) -> nn.Module:
-        """The run's network with its best weights, ready to evaluate."""
+        """The run's network with its kept weights, ready to evaluate."""
         self.run.network.load_state_dict(self.state)
         return self.run.network.eval()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from learned_symmetry import models, record, stage
+from learned_symmetry.adam import Adam
 from learned_symmetry.config.nix2022 import Nix2022, Schedule
 from learned_symmetry.data import mnist1d
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
@@ -113,9 +114,8 @@ class Experiment:
             steps=schedule.steps,
             batch=schedule.batch,
             evaluate_every=schedule.evaluate_every,
-            plateau=PlateauRule(schedule.patience, optimiser.decay, optimiser.plateaus, optimiser.plateau_rule),
-            betas=(optimiser.beta1, optimiser.beta2),
-            eps=optimiser.eps,
+            keep=PlateauRule(schedule.patience, optimiser.decay, optimiser.plateaus, optimiser.plateau_rule),
+            optimiser=Adam((optimiser.beta1, optimiser.beta2), optimiser.eps),
             order="sequential",
             stack=self.cfg.engine.stack,
             checkpoint_seconds=self.cfg.engine.checkpoint_seconds,

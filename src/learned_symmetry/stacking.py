@@ -66,4 +66,4 @@ def _shape(run: Run) -> Any:
         (name, type(module), sorted((k, repr(v)) for k, v in vars(module).items() if not k.startswith("_")))
         for name, module in run.network.named_modules()
     ]
-    return repr((type(run.objective), fixed, plain, tensors, sizes))
+    return repr((type(run.objective), fixed, plain, tensors, sizes, run.augment, run.prepare))

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from learned_symmetry import models
+from learned_symmetry.adam import Adam
 from learned_symmetry.cloning.clone import KERNEL, ROTATIONS, TURNS, Clone, Layer, cloned, convolved
 from learned_symmetry.cloning.objective import CloneLoss
 from learned_symmetry.config.huang2024 import Group, Huang2024, Measured
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.measure.equivariance_error import relative_error, translation_error, turning_error
-from learned_symmetry.plateau import PlateauRule
 from learned_symmetry.rng import generator
+from learned_symmetry.schedule import Falling
 
 PAPER = "huang2024"
 CLONED = (9, 8, 7)  # blocks of the frozen rows of Table 1; the unfrozen one has 9 (D8)
@@ -66,11 +67,20 @@ def clone_runs(cfg: Huang2024, layer: Layer, size: int, form: str, device: torch
     return [run(seed) for seed in range(cfg.seeds)]
 
 
-def recipe(cfg: Huang2024, decay: float, **settings: Any) -> Recipe:
+def recipe(
+    cfg: Huang2024, decay: float, evaluate_every: int, decoupled: bool, clip: float | None = None, **settings: Any
+) -> Recipe:
     """The paper's training: the rate falls by `decay` at every evaluation, and the last weights count (D10)."""
-    plateau = PlateauRule(patience=1, decay=decay, plateaus=0, rule="exponential")
-    engine = {"stack": cfg.engine.stack, "checkpoint_seconds": cfg.engine.checkpoint_seconds}
-    return Recipe(plateau=plateau, betas=(cfg.adam.beta1, cfg.adam.beta2), eps=cfg.adam.eps, **engine, **settings)
+    block = cfg.adam
+    return Recipe(
+        evaluate_every=evaluate_every,
+        keep="last",
+        optimiser=Adam((block.beta1, block.beta2), block.eps, decoupled, clip=clip),
+        schedule=Falling(decay, evaluate_every),
+        stack=cfg.engine.stack,
+        checkpoint_seconds=cfg.engine.checkpoint_seconds,
+        **settings,
+    )
 
 
 def fit_clones(runs: Sequence[Run], cfg: Huang2024, scratch: Path, device: torch.device, label: str) -> list[Fitted]:

@@ -31,6 +31,34 @@ class Augmentation(ABC):
     def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Images and labels (n,) after the augmentation; or labels (n, classes) as shares, where it mixes them."""
 
+    def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Drawn and applied: what a training `Run` takes."""
+        return self.apply(x, y, self.draw(generator, len(x)))
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Several augmentations of each batch, one after the other; one that mixes labels comes last."""
+
+    augmentations: tuple[Augmentation, ...]
+
+    def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        for augmentation in self.augmentations:
+            x, y = augmentation(x, y, generator)
+        return x, y
+
+
+@dataclass(frozen=True)
+class Standardise:
+    """Images (..., c, h, w) uint8 to floats (x / 255 - mean) / std by channel: data sets stay bytes in memory."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        mean, std = (torch.tensor(numbers, device=x.device).view(-1, 1, 1) * 255 for numbers in (self.mean, self.std))
+        return (x - mean) / std
+
 
 @dataclass(frozen=True)
 class Crops(Augmentation):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import torch.nn.functional as F
 from torch import Tensor
 
-from learned_symmetry.objective import Batch, Transfer, softened_kl
+from learned_symmetry.measure.divergence import divergence
+from learned_symmetry.objective import Batch, Transfer
 
 
 @dataclass(frozen=True)
@@ -22,5 +23,5 @@ class DirectMatching(Transfer):
 
     def omega(self, student: Batch, teacher: Batch) -> Tensor:
         hidden = sum(F.mse_loss(student[name].flatten(1), teacher[name].flatten(1)) for name in self.layers[:-1])
-        classes = teacher["logits"].shape[-1]
-        return hidden + softened_kl(student["logits"], teacher["logits"], self.temperature) / classes
+        softened = divergence(teacher["logits"] / self.temperature, student["logits"] / self.temperature)
+        return hidden + softened.mean() / teacher["logits"].shape[-1]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from learned_symmetry.objective import Batch, Transfer, softened_kl
+from learned_symmetry.measure.divergence import divergence
+from learned_symmetry.objective import Batch, Transfer
 
 
 @dataclass(frozen=True)
@@ -17,4 +18,5 @@ class KD(Transfer):
     layers: tuple[str, ...] = field(default=("logits",), kw_only=True)
 
     def omega(self, student: Batch, teacher: Batch) -> Tensor:
-        return self.temperature**2 * softened_kl(student["logits"], teacher["logits"], self.temperature)
+        softened = divergence(teacher["logits"] / self.temperature, student["logits"] / self.temperature)
+        return self.temperature**2 * softened.mean()
