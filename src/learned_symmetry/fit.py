@@ -324,13 +324,13 @@ class _Stack:
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
-        kept = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
-        self.step, self.active, self.kept = kept["step"], kept["active"], kept["kept"]
-        self.progress = [Progress(**progress) for progress in kept["progress"]]
-        self.history, self.ended_at = kept["history"], kept["ended_at"]
+        saved = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
+        self.step, self.active, self.kept = saved["step"], saved["active"], saved["kept"]
+        self.progress = [Progress(**progress) for progress in saved["progress"]]
+        self.history, self.ended_at = saved["history"], saved["ended_at"]
         for name, buffer in self.buffers.items():
-            buffer.copy_(kept["buffers"][name])
-        self._stack(kept["weights"], kept["moments"])
+            buffer.copy_(saved["buffers"][name])
+        self._stack(saved["weights"], saved["moments"])
 
 
 @lru_cache(maxsize=64)
