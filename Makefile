@@ -43,8 +43,9 @@ mlflow: setup
 	  mlflow ui --workers 1 --port $(MLFLOW_PORT) --uvicorn-opts "--log-level warning" --backend-store-uri sqlite:///mlflow/mlflow.db; fi
 
 report: setup
-	python paper/readme.py
-	@echo "paper/report/summary.md"
+	python paper/report.py
+	@echo "file://$(CURDIR)/paper/report/index.html"
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then xdg-open paper/report/index.html; fi
 
 # Made anew when the lock or the package's description changes; the stamp is written last, so half a set-up is made again
 setup: .venv/.ready

@@ -160,6 +160,6 @@ def test_values_that_are_no_fractions_are_printed_as_they_are(tmp_path: Path, mo
 
 
 def test_scripts_start_without_torch() -> None:
-    names = [f"paper.{key}.{name}" for key, name in ARTEFACTS] + ["paper.claims", "paper.readme"]
+    names = [f"paper.{key}.{name}" for key, name in ARTEFACTS] + ["paper.claims", "paper.report"]
     code = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,16 +1,19 @@
-"""The results section: what it says about made-up results, and that README.md says what the committed results say."""
+"""README's results and all claims as text: what they say about made-up results, and about the committed."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from learned_symmetry.errors import UserError
-from learned_symmetry.report import summary
-from paper import claims, readme
+from learned_symmetry.report import papers, summary
+from learned_symmetry.report.artefact import latex
+from paper import claims, report
 from paper.nix2022 import fig2, table1d
+from tests.document import Document
 from tests.synthetic import ROOT, settings, write_nix2022, write_stage
 
 EMPTY = f"# Title\n\n{summary.BEGIN}\n{summary.END}\nrest\n"
@@ -18,9 +21,20 @@ EMPTY = f"# Title\n\n{summary.BEGIN}\n{summary.END}\nrest\n"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty repository whose params give the made-up settings at each scale."""
+    """A repository without results, whose params give the made-up settings at each scale."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for pattern in (
+        "params.yaml",
+        "dvc.yaml",
+        "stages/*/dvc.yaml",
+        "paper/*/*.py",
+        "paper/notes/*",
+        "paper/reference/*",
+    ):
+        for file in ROOT.glob(pattern):
+            target = tmp_path / file.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
     Path("README.md").write_text(EMPTY)
     return tmp_path
 
@@ -28,21 +42,28 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_results_yet(here: Path) -> None:
     write_nix2022(here, settings("smoke"))
     claims.main(settings("smoke"), "nix2022")  # smoke is never shown
-    readme.main()
+    report.main()
     text = Path("README.md").read_text()
-    assert "No results yet" in text
+    assert text.count("| no results yet |") == len(papers.PAPERS)
     assert text.startswith("# Title\n")
     assert text.endswith("\nrest\n")
+    assert "No results yet" in Path("paper/report/summary.md").read_text()
+    assert not Document(Path("paper/report/index.html").read_text()).json
 
 
-def test_section_of_both_scales(here: Path) -> None:
+def test_report_of_both_scales(here: Path) -> None:
     for scale in ("quick", "full"):
         write_nix2022(here, settings(scale))
         claims.main(settings(scale), "nix2022")
         table1d.main(settings(scale))
     fig2.main(settings("full"))
-    readme.main()
-    text = Path("README.md").read_text()
+    report.main()
+    readme = Path("README.md").read_text()
+    assert readme.count("paper/notes/nix2022.md") == 1
+    assert re.search(r"\| quick \| \d+ \| \d+ \| \d+ \| \d+ \| 3 \| 6 min 15 s \|", readme)  # 30 stages of 12.5 s
+    assert re.search(r"\|  \| full \| \d+ \|", readme)
+    assert "(paper/artefacts/full/nix2022/fig2.png)](paper/artefacts/full/nix2022/fig2.svg)" in readme
+    text = Path("paper/report/summary.md").read_text()
     assert "| claim |  | paper | ours, quick | verdict | ours, full | verdict |" in text
     row = next(line for line in text.splitlines() if line.startswith("| N4 |"))
     assert row.startswith("| N4 | Orbit transfers with the pooling head | 0.846; Fig. 2, notebook | 0.58")
@@ -50,15 +71,30 @@ def test_section_of_both_scales(here: Path) -> None:
     assert "| N14\\* |" in text  # not required
     row = next(line for line in text.splitlines() if line.startswith("| N33 |"))
     assert row.endswith("|  | not run |  | not run |")
-    assert "seeds: 3, data: MNIST-1D, generated, device: CPU, 2 threads; 375 s in all." in text  # 30 stages of 12.5 s
-    assert "(paper/artefacts/full/nix2022/fig2.png)](paper/artefacts/full/nix2022/fig2.svg)" in text
-    assert "[table](paper/artefacts/full/nix2022/table1d.md)" in text
+    assert "seeds: 3, data: MNIST-1D, generated, device: CPU, 2 threads, time: 6 min 15 s." in text
+    assert "[table](../../paper/artefacts/full/nix2022/table1d.md)" in text
     assert "fig3" not in text  # it was not drawn
-    elsewhere = Path("paper/report/summary.md").read_text()
-    assert "[table](../../paper/artefacts/full/nix2022/table1d.md)" in elsewhere
-    assert elsewhere.replace("../../", "") == summary.render()
-    readme.main()
-    assert Path("README.md").read_text() == text
+    tables = Path("paper/report/tables.tex").read_text()
+    assert r"N14* & Unseen accuracy of the plain student recovers only at s = 40 & not given" in tables
+    assert tables.count(r"\begin{longtable}") == 1
+    assert tables.count(r"\begin{tabular}") == 1  # table1d at full
+    html = Path("paper/report/index.html").read_text()
+    shown = Document(html)
+    assert {"data:nix2022/quick", "data:nix2022/full", "artefact:nix2022/full/fig2"} <= shown.json.keys()
+    assert "artefact:nix2022/quick/fig2" not in shown.json
+    assert html.count("not judged, missing: ") == 2 * sum("not run" in verdicts(c) for c in claims_of(shown))
+    files = [Path("README.md"), *sorted(Path("paper/report").iterdir())]
+    first = [file.read_bytes() for file in files]
+    report.main()
+    assert [file.read_bytes() for file in files] == first
+
+
+def claims_of(document: Document) -> list[dict[str, str]]:
+    return [named for tag, named in document.elements if tag == "tr" and "data-verdicts" in named]
+
+
+def verdicts(claim: dict[str, str]) -> list[str]:
+    return claim["data-verdicts"].split("|")
 
 
 def test_stand_in_data_gives_no_verdict(here: Path) -> None:
@@ -67,7 +103,7 @@ def test_stand_in_data_gives_no_verdict(here: Path) -> None:
     results = Path("paper/results/quick/nix2022/teacher.json")
     results.write_text(results.read_text().replace("MNIST-1D, generated", "stand-in: made up"))
     claims.main(settings(), "nix2022")
-    row = next(line for line in summary.render().splitlines() if line.startswith("| N1 |"))
+    row = next(line for line in summary.markdown("").splitlines() if line.startswith("| N1 |"))
     assert row.endswith("| not run (stand-in data) |")
 
 
@@ -75,19 +111,25 @@ def test_stand_in_data_gives_no_verdict(here: Path) -> None:
 def test_markers_are_wanted(here: Path, text: str) -> None:
     Path("README.md").write_text(text)
     with pytest.raises(UserError, match="results:begin"):
-        readme.main()
+        report.main()
     assert Path("README.md").read_text() == text
     Path("README.md").unlink()
     with pytest.raises(UserError, match=r"README\.md is missing"):
-        readme.main()
+        report.main()
 
 
-@pytest.mark.parametrize(("path", "to_root"), [("README.md", ""), ("paper/report/summary.md", "../../")])
-def test_committed_text_says_what_the_results_say(path: str, to_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_committed_text_says_what_the_results_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    text = Path(path).read_text() if Path(path).exists() else ""
-    if path == "README.md" and summary.BEGIN not in text:
-        pytest.skip(f"README.md has no line {summary.BEGIN}: it cannot be compared with the results")
-    if not text:
-        pytest.skip(f"{path} was not made yet: run `python paper/readme.py`")
-    assert summary.render(to_root) in text, "run `python paper/readme.py`"
+    assert summary.glance() in Path("README.md").read_text(), "run `python paper/report.py`"
+    assert Path("paper/report/summary.md").read_text() == summary.markdown("../../"), "run `python paper/report.py`"
+
+
+def test_latex_prints_what_it_would_read() -> None:
+    assert latex(r"50 % of x_1 < $2 & a\b {±}") == r"50 \% of x\_1 $<$ \$2 \& a\textbackslash{}b \{$\pm$\}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3661, "1 h 1 min"), (7199.9, "2 h 0 min")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert summary.duration(seconds) == text

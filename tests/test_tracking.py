@@ -18,7 +18,7 @@ import torch
 
 from learned_symmetry import record, tracking
 from learned_symmetry.errors import UserError
-from learned_symmetry.results import runs_folder
+from learned_symmetry.results import result_digest, runs_folder
 from stages import publish
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def test_each_run_is_a_child_with_parameters_curves_and_weights(client: MlflowCl
     assert [run.data.tags.get("dropped") for run in runs] == [None, None, "loss is NaN at step 10"]
     for run in runs:
         assert run.data.tags["scale"] == "smoke"
+        assert run.data.tags["result"] == result_digest("smoke", PAPER, "kd")
         assert {"train.lr": "0.001", "train.layers": "[1, 2]", "head": "pooling"}.items() <= run.data.params.items()
         assert run.data.metrics["final/accuracy"] == pytest.approx(0.5 + int(run.data.tags["seed"]) / 10)
         assert "final/gap" not in run.data.metrics

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -41,6 +42,11 @@ def read_result(scale: str, paper: str, stage: str) -> dict[str, Any]:
         raise UserError(f"{path} is missing; run `dvc repro` (stage {stage} of {paper}) at scale {scale}") from None
     except json.JSONDecodeError:
         raise UserError(f"{path} is not valid JSON; delete it and run `dvc repro`") from None
+
+
+def result_digest(scale: str, paper: str, stage: str) -> str:
+    """What a stage's results are found by in MLflow (tag ``result``): the start of the file's SHA-256."""
+    return hashlib.sha256(result_path(scale, paper, stage).read_bytes()).hexdigest()[:16]
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from learned_symmetry.errors import UserError
-from learned_symmetry.results import read_result, result_path, runs_folder, wall_path
+from learned_symmetry.results import read_result, result_digest, result_path, runs_folder, wall_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -156,6 +156,7 @@ def _tags(scale: str, paper: str, stage: str, about: Mapping[str, Any]) -> dict[
     renamed = {"data_source" if name == "data" else name: str(value) for name, value in about.items()}
     experiment = os.environ.get("DVC_EXP_NAME")
     tags = renamed | {"paper": paper, "stage": stage, "scale": scale} | _commit(Path.cwd())
+    tags |= {"result": result_digest(scale, paper, stage)}  # by which the report's page finds the runs behind a number
     return tags | ({"dvc_experiment": experiment} if experiment else {})
 
 

@@ -22,6 +22,11 @@ from learned_symmetry.results import write_atomically, write_json
 ARTEFACTS = Path("paper/artefacts")
 FOOTER = 6.5  # points
 NOT_RUN = "not run"
+LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%_#${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": "$<$", ">": "$>$", "±": r"$\pm$", "·": r"$\cdot$", "×": r"$\times$", "→": r"$\to$", "−": "$-$"}
+)
 Show = Callable[[float | None, float | None], str]  # a mean and its spread as they are printed
 
 
@@ -161,17 +166,17 @@ def _latex(table: Table, rows: list[list[str]], about: list[str], label: str) ->
     for before, row in zip([None, *rows], rows, strict=False):
         if before and before[0] != row[0]:
             body.append(r"\midrule")
-        body.append(" & ".join(map(_escaped, row)) + r" \\")
+        body.append(" & ".join(map(latex, row)) + r" \\")
     return "\n".join(
         [
             "% \\usepackage{booktabs}",
             r"\begin{table}",
             r"\centering\small",
-            rf"\caption{{{_escaped(table.title)}. {_escaped(' '.join(about))}}}",
+            rf"\caption{{{latex(table.title)}. {latex(' '.join(about))}}}",
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * len(table.columns)}}}",
             r"\toprule",
-            " & ".join(map(_escaped, heads)) + r" \\",
+            " & ".join(map(latex, heads)) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -182,9 +187,6 @@ def _latex(table: Table, rows: list[list[str]], about: list[str], label: str) ->
     )
 
 
-def _escaped(text: str) -> str:
-    for plain, latex in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"), ("#", r"\#")):
-        text = text.replace(plain, latex)
-    for plain, latex in (("±", r"$\pm$"), ("·", r"$\cdot$"), ("×", r"$\times$"), ("→", r"$\to$")):
-        text = text.replace(plain, latex)
-    return text
+def latex(text: str) -> str:
+    """Text as LaTeX prints it."""
+    return text.translate(LATEX)

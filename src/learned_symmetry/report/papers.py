@@ -17,6 +17,11 @@ class Paper:
     artefacts: tuple[str, ...]  # names of the scripts in paper/KEY, in the order of the summary
     to_come: tuple[str, ...] = ()  # how metrics begin that no stage makes yet: claims on them are not run
 
+    @property
+    def short(self) -> str:
+        """Authors and year."""
+        return self.title.partition(",")[0]
+
 
 def of(key: str) -> Paper:
     """The paper of that key. Raises `UserError` for a key that is none."""
@@ -97,3 +102,5 @@ PAPERS = {
         to_come=("fig2a.", "fig2b.", "fig4.", "fig5.", "fig6a.", "fig6b.", "fig7a.", "fig7b."),
     ),
 }
+
+HEADLINES = (("nix2022", "fig2"), ("moskalev2023", "fig4"), ("huang2024", "fig6"))  # the figures in README.md

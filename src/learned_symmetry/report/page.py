@@ -1,0 +1,160 @@
+"""The page: every table, figure and claim of every paper beside ours, in one HTML file that needs nothing else.
+
+What it shows comes from `learned_symmetry.report.papers` and from files: results, artefacts, the papers' numbers, notes
+and the pipeline. Each number carries its metric's name; with the JSON that the page holds, its script leads from there
+to the values of the seeds, the stage, its parameters, the command and the runs in MLflow.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from learned_symmetry import config
+from learned_symmetry.errors import UserError
+from learned_symmetry.report import papers, pipeline, reference, summary
+from learned_symmetry.report.artefact import artefact_path
+from learned_symmetry.report.predicate import Predicate
+from learned_symmetry.report.summary import Outcome
+from learned_symmetry.results import read_result, result_digest, result_path
+
+NOTES = Path("paper/notes")
+TEMPLATES = Path(__file__).parent / "templates"
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+
+def render() -> str:
+    """The page's HTML; the same bytes from the same files."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "markdown": lambda text: Markup(MARKDOWN.render(text)),
+        "inline": lambda text: Markup(MARKDOWN.renderInline(text)),
+        "json": _embedded,
+        "duration": summary.duration,
+        "number": summary.number,
+        "sum_values": lambda values: sum(values.values()),
+    }
+    pipelines = {scale: pipeline.stages(scale) for scale in summary.SCALES}
+    shown = [_paper(key, pipelines) for key in papers.PAPERS]
+    return environment.get_template("page.html").render(
+        papers=shown,
+        verdicts=summary.VERDICTS,
+        summary=summary,
+        script=Markup((TEMPLATES / "page.js").read_text()),
+        style=Markup((TEMPLATES / "page.css").read_text()),
+    )
+
+
+def _paper(key: str, pipelines: dict[str, dict[str, pipeline.Stage]]) -> dict[str, Any]:
+    found = summary.outcomes(key)
+    notes = NOTES / f"{key}.md"
+    return {
+        "key": key,
+        "about": papers.of(key),
+        "outcomes": found,
+        "claims": [_claim(id_, claim, found) for id_, claim in summary.by_claim(found).items()],
+        "artefacts": _artefacts(key, found, pipelines),
+        "data": {outcome.scale: _data(outcome, pipelines[outcome.scale]) for outcome in found},
+        "notes": notes.read_text().partition("\n")[2] if notes.exists() else "",  # without its title
+    }
+
+
+def _claim(id_: str, claim: summary.Claim, found: list[Outcome]) -> dict[str, Any]:
+    judged = [(outcome, outcome.claims[id_]) for outcome in found if id_ in outcome.claims]
+    return claim | {
+        "paper": summary.the_papers(claim),
+        "star": not summary.required(claim),
+        "verdicts": sorted({listed["verdict"] for _, listed in judged}),
+        "judged": {outcome.scale: listed for outcome, listed in judged},
+        "metrics": list(dict.fromkeys(name for name, _ in Predicate(claim["predicate"], id_).names.values())),
+    }
+
+
+def _artefacts(key: str, found: list[Outcome], pipelines: dict[str, dict[str, pipeline.Stage]]) -> list[dict[str, Any]]:
+    """Every artefact of a paper, as it was drawn at each scale; one that was not drawn has no scales."""
+    listed = []
+    for name in papers.of(key).artefacts:
+        script = Path(f"paper/{key}/{name}.py")
+        source = script.read_text()
+        told = (ast.get_docstring(ast.parse(source)) or name).splitlines()[0].rstrip(".")
+        title = told.removeprefix(f"{papers.of(key).short}, ")
+        drawn = {}
+        for outcome in found:
+            files = {s: artefact_path(outcome.scale, key, name, s) for s in ("json", "svg", "md", "tex")}
+            if files["json"].exists():
+                drawn[outcome.scale] = _drawn(files, pipelines[outcome.scale])
+        about = {"name": name, "title": title[:1].upper() + title[1:], "script": str(script), "source": source}
+        listed.append(about | {"drawn": drawn})
+    return listed
+
+
+def _drawn(files: dict[str, Path], stages: dict[str, pipeline.Stage]) -> dict[str, Any]:
+    """One artefact at one scale: the drawing or the table's rows, and what the page's script shows on request."""
+    content = json.loads(files["json"].read_text())
+    name, stage = _maker(files["json"], stages)
+    kept = {"svg": None, "json": content, "command": stage["cmd"], "target": pipeline.target(name)}
+    if files["svg"].exists():
+        encoded = base64.b64encode(files["svg"].read_bytes()).decode()
+        return kept | {"svg": f"data:image/svg+xml;base64,{encoded}", "caption": ""}  # its facts are drawn in it
+    if "about" not in content:
+        raise UserError(f"{files['json']} was drawn by an older version; run `dvc repro {kept['target']}`")
+    texts = {"markdown": files["md"].read_text(), "latex": files["tex"].read_text()}
+    return kept | texts | {"caption": " ".join(content["about"])}
+
+
+def _data(outcome: Outcome, stages: dict[str, pipeline.Stage]) -> dict[str, Any]:
+    """Every metric and every stage of one paper at one scale, for the page's script."""
+    known, raw = reference.of(outcome.paper).metrics, config.read()
+    metrics = {
+        name: {
+            "values": metric["values"],
+            "shown": [metric["mean"], metric["std"], metric["n"]],
+            "stage": outcome.results.origin[name],
+            "paper": [known[name].mean, known[name].std] if name in known else None,
+        }
+        for name, metric in outcome.results.metrics.items()
+    }
+    told = {}
+    for short in outcome.results.provenance:
+        path = result_path(outcome.scale, outcome.paper, short)
+        result = read_result(outcome.scale, outcome.paper, short)
+        name, stage = _maker(path, stages)
+        told[short] = {
+            "about": stage.get("desc", ""),
+            "command": stage["cmd"],
+            "target": pipeline.target(name),
+            "file": str(path),
+            "seconds": outcome.seconds.get(short),
+            "params": {path: pipeline.resolved(raw, path) for path in stage.get("params", [])},
+            "provenance": result["provenance"],
+            "runs": [{k: run[k] for k in ("name", "seed", "params", "metrics")} for run in result["runs"]],
+            "digest": result_digest(outcome.scale, outcome.paper, short),
+        }
+    return {"metrics": metrics, "stages": told}
+
+
+def _maker(path: Path, stages: dict[str, pipeline.Stage]) -> tuple[str, pipeline.Stage]:
+    """The stage of the pipeline that writes `path`."""
+    for name, stage in stages.items():
+        if str(path) in pipeline.outputs(stage):
+            return name, stage
+    raise UserError(f"{path} is no output of any stage in dvc.yaml and stages/*/dvc.yaml; add it to its stage there")
+
+
+def _embedded(content: Any) -> Markup:
+    """JSON that may stand in a ``<script>`` element."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))
