@@ -1,7 +1,8 @@
 """Augmentations of whole batches, drawn first and applied then: a batch depends on its draws alone.
 
-Those of Bruintjes et al. 2023, Section 4.4 (protocol 3.4). Images are (n, c, h, w) uint8, before any normalisation, and
-what a crop or a turn makes vacant is black. Draws are made on the CPU; the images may be elsewhere.
+Those of Bruintjes et al. 2023, Section 4.4 (protocol 3.4), and of SimSiam (Chen and He 2021, Section 3). Images are
+(n, c, h, w) uint8, before any normalisation, and what a crop or a turn makes vacant is black. Draws are made on the
+CPU; the images may be elsewhere.
 """
 
 from __future__ import annotations
@@ -91,6 +92,73 @@ class Flips(Augmentation):
             torch.arange(len(x)) + len(x) * draws["flipped"]
         )  # copying whole images is four times as fast as `where`
         return torch.cat([x, x.flip(-1)]).index_select(0, place.to(x.device)), y
+
+
+@dataclass(frozen=True)
+class Views:
+    """Two views of each image, augmented apart: (n, c, h, w) -> (n, 2, c, h, w)."""
+
+    augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+
+    def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return torch.stack([self.augment(x, y, generator)[0] for _ in range(2)], 1), y
+
+
+@dataclass(frozen=True)
+class ResizedCrops(Augmentation):
+    """Each image is cut to a box of its own and resized to what it was, bilinearly.
+
+    The box has a share of the area from U(least, 1) and a width over height from 3/4 to 4/3, uniform in its logarithm;
+    it lies uniformly inside, and is no longer than the image on either side.
+    """
+
+    least: float
+
+    def draw(self, generator: torch.Generator, size: int) -> Draws:
+        return {"box": torch.rand(4, size, generator=generator)}
+
+    def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        area, ratio, *place = draws["box"].to(x.device)
+        aspect = torch.exp((2 * ratio - 1) * math.log(4 / 3))
+        share = torch.lerp(torch.full_like(area, self.least), torch.ones_like(area), area)
+        width, height = (torch.sqrt(share * aspect).clamp(max=1), torch.sqrt(share / aspect).clamp(max=1))
+        map_ = torch.zeros(len(x), 2, 3, device=x.device)
+        for axis, (length, free) in enumerate(zip((width, height), place, strict=True)):
+            map_[:, axis, axis] = length
+            map_[:, axis, 2] = (1 - length) * (2 * free - 1)
+        grid = F.affine_grid(map_, list(x.shape), align_corners=False)
+        return F.grid_sample(x.float(), grid, padding_mode="border", align_corners=False).round().to(x.dtype), y
+
+
+@dataclass(frozen=True)
+class ColourJitter(Augmentation):
+    """With probability `p` an image's brightness, contrast and saturation change, in this order.
+
+    Each by a factor of its own from U(1 - strength, 1 + strength); then, with probability `grey`, colours are lost.
+    """
+
+    strength: float
+    p: float
+    grey: float
+
+    def draw(self, generator: torch.Generator, size: int) -> Draws:
+        jittered, greyed = torch.rand(2, size, generator=generator) < torch.tensor([[self.p], [self.grey]])
+        factors = 1 + self.strength * (2 * torch.rand(3, size, generator=generator) - 1)
+        return {"factors": torch.where(jittered, factors, 1.0), "greyed": greyed}
+
+    def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        brightness, contrast, saturation = draws["factors"].to(x.device).view(3, -1, 1, 1, 1)
+        h = (x.float() * brightness).clamp(0, 255)
+        mean = _luminance(h).mean((-2, -1), keepdim=True)
+        h = torch.lerp(mean.expand_as(h), h, contrast).clamp(0, 255)
+        saturation = torch.where(draws["greyed"].to(x.device).view(-1, 1, 1, 1), 0.0, saturation)
+        h = torch.lerp(_luminance(h).expand_as(h), h, saturation)
+        return h.clamp(0, 255).round().to(x.dtype), y
+
+
+def _luminance(x: Tensor) -> Tensor:
+    """(n, 3, h, w) -> (n, 1, h, w), with the weights of ITU-R BT.601."""
+    return torch.tensordot(x, x.new_tensor([0.299, 0.587, 0.114]), dims=([1], [0])).unsqueeze(1)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""A ResNet merged with its own mirror image: what a row of Tables 3 and 5 of Bökman and Kahl 2023 is measured on.
+
+Protocol 2.6. The calibration batches serve matching, the batch-norm reset and REPAIR alike.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from learned_symmetry.merge.average import averaged, relative_barrier
+from learned_symmetry.merge.matching import matched, moments
+from learned_symmetry.merge.permute import Permutations, assert_same, flipped, permuted
+from learned_symmetry.merge.repair import goals, reset_norms, statistics, with_norms
+from learned_symmetry.models.bottleneck import BottleneckResNet
+
+CHECKED = 8  # images on which relabelling is seen to change nothing
+
+
+@dataclass(frozen=True)
+class Merge:
+    """How networks are matched and repaired."""
+
+    corr_eps: float  # beside the product of two standard deviations, in a correlation
+    repair_eps: float  # of the norms that REPAIR inserts
+
+
+def merged(
+    network: BottleneckResNet, batches: Sequence[Tensor], how: Merge
+) -> tuple[dict[str, nn.Module], Permutations]:
+    """Networks halfway to the mirror image, by the column that their accuracy stands in, and the permutations.
+
+    halfway_accuracy_nopermute: channels not matched; _nobnreset: matched; _norepair: and all batch norms reset;
+    halfway_accuracy: and repaired after each block. Call without gradients, `network` in evaluation mode.
+    """
+    mirrored, groups = flipped(network), network.channels()
+    order = matched(moments(network, mirrored, batches, groups), how.corr_eps)
+    twin = permuted(mirrored, groups, order)
+    assert_same(mirrored, twin, batches[0][:CHECKED])
+    halfway = averaged(network, twin)
+    # In training mode the endpoints' own batch norms have the statistics of each batch, as those of the average will
+    ends = (statistics(copy.deepcopy(end).train(), batches, network.bottlenecks()) for end in (network, twin))
+    repaired = with_norms(halfway, goals(*ends), how.repair_eps)
+    return {
+        "halfway_accuracy_nopermute": averaged(network, mirrored),
+        "halfway_accuracy_nobnreset": halfway,
+        "halfway_accuracy_norepair": reset_norms(copy.deepcopy(halfway), batches),
+        "halfway_accuracy": reset_norms(repaired, batches),
+    }, order
+
+
+@torch.no_grad()
+def row(
+    network: BottleneckResNet, batches: Sequence[Tensor], accuracy: Callable[[nn.Module], float], how: Merge
+) -> tuple[dict[str, float], Permutations]:
+    """The accuracies and barriers of one row, by column, and the permutations that match the mirror image."""
+    halfway, order = merged(network, batches, how)
+    told = {"accuracy": accuracy(network), "flip_accuracy": accuracy(flipped(network))}
+    told |= {column: accuracy(made) for column, made in halfway.items()}
+    for kind in ("", "_norepair"):
+        ends = (told["accuracy"], told["flip_accuracy"])
+        told[f"gcnn_barrier{kind}"] = relative_barrier(*ends, told[f"halfway_accuracy{kind}"])
+    return told, order
+
+
+@torch.no_grad()
+def geometry(network: nn.Module, x: Tensor) -> float:
+    """Mean over images of |f(x) - f'(mirrored x)| / |f(x)|, where f' is f with mirrored filters (protocol 2.6, R16)."""
+    still, moved = network(x), flipped(network)(x.flip(-1))
+    return ((still - moved).norm(dim=1) / still.norm(dim=1)).mean().item()
