@@ -203,7 +203,11 @@ def test_learning_orbit_against_a_loop_over_examples(
     expected = looped_stage1(model, teacher, batch, clamp, detach)
     total = sum(WEIGHTS[term] * expected[term] for term in TERMS)
     found = objective.losses(as_network(model), batch)
-    close({"total": objective.score(as_network(model), batch)}, {"total": total})
+    both = [
+        looped_stage1(model, teacher, stage1_batch(teacher, times), clamp, detach) for times in (1, 2)
+    ]  # n_max is 3
+    mean = sum(WEIGHTS[term] * losses[term] for losses in both for term in TERMS) / 2
+    close({"total": objective.score(as_network(model), batch)}, {"total": mean})
     if detach:  # CE has no gradient, so it counts in the validation loss only
         assert not expected["ce"].requires_grad
         expected, total = {k: v for k, v in expected.items() if k != "ce"}, total - WEIGHTS["ce"] * expected["ce"]
@@ -230,6 +234,12 @@ def test_chunks_do_not_change_the_loss(size: int, detach: bool, monkeypatch: pyt
         close(chunked, expected)
 
 
+def over_n(objective: LearnImageOrbit, model: nn.Module, batch: dict[str, Tensor], terms: tuple[str, ...]) -> Tensor:
+    """The weighed sum of `terms`, its mean over the numbers of applications."""
+    losses = [objective.losses(as_network(model), batch | {"n": torch.tensor(n)}) for n in (1, 2)]
+    return sum(WEIGHTS[t] * one[t] for one in losses for t in terms) / 2
+
+
 class Unasked(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         raise AssertionError("the teacher was asked")
@@ -244,7 +254,8 @@ def test_a_teacher_that_no_term_needs_is_not_asked(terms: tuple[str, ...], detac
     found = objective.losses(as_network(model), batch)
     assert found.keys() == {*terms, "total"}
     close(found, {t: expected[t] for t in terms} | {"total": sum(WEIGHTS[t] * expected[t] for t in terms)})
-    assert objective.score(as_network(model), batch).item() == found["total"].item()
+    mean = over_n(objective, model, batch, terms).item()
+    assert objective.score(as_network(model), batch).item() == pytest.approx(mean, rel=1e-12)
 
 
 def test_cross_entropy_of_a_detached_image_is_asked_for_in_validation_only() -> None:
@@ -266,7 +277,8 @@ def test_a_term_that_is_switched_off_is_absent(terms: tuple[str, ...]) -> None:
         found, on = objective.losses(as_network(model), batch), {t for t in terms if not (detach and t == "ce")}
         close(found, {t: expected[t] for t in on} | {"total": sum(WEIGHTS[t] * expected[t] for t in on)})
         score = objective.score(as_network(model), batch).item()
-        assert score == pytest.approx(sum(WEIGHTS[t] * expected[t] for t in terms).item(), rel=1e-12)
+        mean = over_n(learning(teacher, detach=False), model, batch, terms).item()
+        assert score == pytest.approx(mean, rel=1e-12)
 
 
 @pytest.mark.parametrize("terms", [("group", "inv"), ("equiv",), ("inv", "ce")])

@@ -195,7 +195,7 @@ class _Stack:
         arguments = (weights, self.numbers_now, batch | self.constants_now)
         if len(self.active) > 1:
             return torch.vmap(program, randomness="error")(*arguments)
-        value = program(*({name: t[0] for name, t in argument.items()} for argument in arguments))
+        value = program(*({name: t.squeeze(0) for name, t in argument.items()} for argument in arguments))
         return {k: v.unsqueeze(0) for k, v in value.items()} if isinstance(value, dict) else value.unsqueeze(0)
 
     def _batch(self) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,20 +101,16 @@ class Experiment:
         self.splits = lru_cache(maxsize=None)(self._splits)
         self.tests = lru_cache(maxsize=None)(self._tests)
         self.teacher = lru_cache(maxsize=None)(self._teacher)
-        # The one module of objectives that ask a teacher, so that their runs can be stacked; the batch has its weights
-        self.architecture = self._untrained()
 
     # ---- data ------------------------------------------------------------------------------------------------------
 
-    def _splits(self, seed: int, images: int | None, translated: bool = False) -> tuple[Images, Images]:
+    def _splits(self, seed: int, images: int | None, valid: int | None, translated: bool) -> tuple[Images, Images]:
         """Training and validation images, of MNIST or of MNIST-C's translated copy (the Augment control)."""
         if translated:
             x, y = mnist_images.translated("train", self.cfg)
         else:
             x, y = mnist.load("train", self.cfg)
-        block = self.cfg.images
-        limits = {"train_images": images, "valid_images": block.validation_images}
-        return mnist_images.splits(x, y, seed, block.validation, **limits)
+        return mnist_images.splits(x, y, seed, self.cfg.images.validation, train_images=images, valid_images=valid)
 
     def _tests(self, images: int | None) -> tuple[Images, Images]:
         """The test set, or its first `images`, as it is, and moved."""
@@ -128,7 +124,7 @@ class Experiment:
         self, network: nn.Module, objective: Objective, seed: int, schedule: ImageSchedule, translated: bool = False
     ) -> Run:
         """A network on its seed's split, not yet trained."""
-        train, valid = self.splits(seed, schedule.images, translated)
+        train, valid = self.splits(seed, schedule.images, schedule.valid, translated)
         optimiser = self.cfg.images.optimiser
         return Run(
             name=f"seed{seed}",
@@ -163,6 +159,11 @@ class Experiment:
         }.get(method, {})
 
     # ---- teachers --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def architecture(self) -> nn.Module:
+        """The one module of objectives that ask a teacher, so that their runs can stack; batches have its weights."""
+        return self._untrained()
 
     def _untrained(self) -> nn.Module:
         return self.setting.teacher(self.cfg).requires_grad_(False).eval()

@@ -124,9 +124,11 @@ class ImageAffine(Strict):
 
 
 class ImageSchedule(Strict):
-    """How long, on how many images (null: all) and at which learning rate (null: the optimiser's)."""
+    """How long, at which learning rate (null: the optimiser's), on how many images for training and for validation
+    (null: all)."""
 
     images: PositiveInt | None
+    valid: PositiveInt | None
     epochs: PositiveInt
     batch: PositiveInt
     warmup: NonNegativeInt
@@ -171,7 +173,6 @@ class ImageSettings(Strict):
     cnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
     resnet_width: PositiveInt
     gcnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
-    validation_images: PositiveInt | None
     settings: dict[Literal["cnn_mlp", "resnet_vit", "gcnn_mlp"], ImageSetting]
 
 

@@ -111,7 +111,10 @@ class LearnImageOrbit(orbit.Learn):
         return self._losses(network, batch, with_ce=not self.detach)
 
     def score(self, network: Network, batch: Batch) -> Tensor:
-        return self._losses(network, batch, with_ce=True)["total"]
+        """The mean over all n: a model is chosen by how good it is, not by which n its evaluation happened to draw."""
+        numbers = range(1, max(self.n_max, 2))
+        every = [self._losses(network, {**batch, "n": torch.full_like(batch["n"], n)}, with_ce=True) for n in numbers]
+        return torch.stack([losses["total"] for losses in every]).mean()
 
     def _losses(self, network: Network, batch: Batch, with_ce: bool) -> dict[str, Tensor]:
         kernels, x, g, n, most = network(), batch["x"], batch["g"], batch["n"], max(self.n_max - 1, 1)
