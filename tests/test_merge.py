@@ -14,13 +14,13 @@ from learned_symmetry.merge.average import absolute_barrier, averaged, relative_
 from learned_symmetry.merge.channels import Channels
 from learned_symmetry.merge.matching import Moments, assignment, matched, moments
 from learned_symmetry.merge.permute import assert_same, cycle_lengths, flipped, permuted
-from learned_symmetry.merge.repair import goals, repaired, reset_norms, statistics, with_norms
+from learned_symmetry.merge.repair import Statistics, goals, repaired, reset_norms, statistics, with_norms
 from learned_symmetry.models import features, seeded
-from learned_symmetry.models.vgg import LAYERS, VGG11, channels, plain
+from learned_symmetry.models.vgg import LAYERS, VGG11, plain
 from learned_symmetry.rng import generator
 
 WIDTH, EPS = 4, 1e-4
-CONVOLUTIONS = [f"layers.{k}.0" for k in range(LAYERS)]
+CONVOLUTIONS = VGG11.convolutions()
 
 
 def network(seed: int = 0, equivariant: int = 0) -> VGG11:
@@ -65,6 +65,10 @@ def planted(fixed: int, x: Tensor) -> tuple[VGG11, list[Tensor]]:
         before = swap
     net.head.weight.copy_((net.head.weight + net.head.weight[:, before]) / 2)
     return enlivened(net, x, swaps), swaps
+
+
+def channels() -> list[Channels]:
+    return network().channels()
 
 
 def relabellings(net: VGG11) -> dict[str, Tensor]:
@@ -231,7 +235,7 @@ def test_repair_restores_the_statistics_of_the_endpoints() -> None:
     wanted = goals(*(statistics(end, x, CONVOLUTIONS) for end in (first, second)))
     lost = statistics(merged, x, CONVOLUTIONS)
     assert lost["layers.7.0"].std.mean() < 0.5 * wanted["layers.7.0"].std.mean(), "the variance collapses"
-    made = repaired(merged, first, second, x, CONVOLUTIONS, eps=1e-9)
+    made = repaired(merged, wanted, x, eps=1e-9)
     assert made.state_dict().keys() == merged.state_dict().keys()
     found = statistics(made, x, CONVOLUTIONS)
     for layer, goal in wanted.items():
@@ -241,7 +245,8 @@ def test_repair_restores_the_statistics_of_the_endpoints() -> None:
 
 def test_repair_of_equal_endpoints_changes_nothing() -> None:
     net, x = enlivened(network(), images()), [images(64)]
-    made = repaired(averaged(net, net), net, net, x, CONVOLUTIONS, eps=1e-9)
+    own = statistics(net, x, CONVOLUTIONS)
+    made = repaired(averaged(net, net), goals(own, own), x, eps=1e-9)
     torch.testing.assert_close(made(x[0]), net(x[0]), rtol=0.01, atol=0.01 * net(x[0]).abs().max().item())
 
 
@@ -249,8 +254,14 @@ def test_fusing_keeps_the_function() -> None:
     first, second, x = enlivened(network(0), images()), enlivened(network(1), images()), [images()]
     wanted = goals(*(statistics(end, x, CONVOLUTIONS) for end in (first, second)))
     loose = reset_norms(with_norms(averaged(first, second), wanted, 1e-5), x)
-    made = repaired(averaged(first, second), first, second, x, CONVOLUTIONS, 1e-5)
+    made = repaired(averaged(first, second), wanted, x, 1e-5)
     torch.testing.assert_close(made(x[0]), loose(x[0]), rtol=1e-9, atol=1e-12)
+
+
+def test_goals_lie_between_the_endpoints() -> None:
+    one, other = (Statistics(torch.tensor([mean]), torch.tensor([std])) for mean, std in ((0.0, 1.0), (4.0, 3.0)))
+    made = goals({"a": one}, {"a": other}, 0.25)["a"]
+    assert (made.mean.item(), made.std.item()) == (1.0, 1.5)
 
 
 def test_statistics_average_over_batches() -> None:

@@ -40,10 +40,14 @@ def statistics(network: nn.Module, batches: Iterable[Tensor], layers: Sequence[s
     return {layer: Statistics(mean, variance.sqrt()) for layer, (mean, variance) in found.items()}
 
 
-def goals(first: Mapping[str, Statistics], second: Mapping[str, Statistics]) -> dict[str, Statistics]:
-    """What a merged network's layers should have: the averages of its endpoints' means and standard deviations."""
+def goals(
+    first: Mapping[str, Statistics], second: Mapping[str, Statistics], alpha: float = 0.5
+) -> dict[str, Statistics]:
+    """What a network at (1 - alpha) first + alpha second should have: means and standard deviations between theirs."""
     return {
-        layer: Statistics((one.mean + second[layer].mean) / 2, (one.std + second[layer].std) / 2)
+        layer: Statistics(
+            torch.lerp(one.mean, second[layer].mean, alpha), torch.lerp(one.std, second[layer].std, alpha)
+        )
         for layer, one in first.items()
     }
 
@@ -91,18 +95,10 @@ def fused(network: nn.Module, layers: Iterable[str]) -> nn.Module:
     return made
 
 
-def repaired(
-    merged: nn.Module,
-    first: nn.Module,
-    second: nn.Module,
-    batches: Sequence[Tensor],
-    convolutions: Sequence[str],
-    eps: float,
-) -> nn.Module:
-    """REPAIR of a network without norms of its own: the outputs of its convolutions get the endpoints' statistics.
+def repaired(merged: nn.Module, wanted: Mapping[str, Statistics], batches: Sequence[Tensor], eps: float) -> nn.Module:
+    """REPAIR of a network without norms: the outputs of its convolutions get the `wanted` statistics.
 
-    Returns a network of the same architecture. `second` must have its channels in the first's order. `eps` is the
-    norms': channels whose variance is not far above it shrink.
+    Returns a network of the same architecture. Statistics of an endpoint are of its convolutions' outputs, with channels
+    in the merged network's order. `eps` is the norms': channels whose variance is not far above it shrink.
     """
-    wanted = goals(*(statistics(end, batches, convolutions) for end in (first, second)))
-    return fused(reset_norms(with_norms(merged, wanted, eps), batches), convolutions)
+    return fused(reset_norms(with_norms(merged, wanted, eps), batches), wanted)

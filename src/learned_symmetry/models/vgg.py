@@ -63,6 +63,19 @@ class VGG11(nn.Module):
         self.invariant = equivariant == LAYERS
         self.head = nn.Linear(widths[-1] // (1 + self.invariant), CLASSES)
 
+    def channels(self) -> list[Channels]:
+        """Each layer's channels are permuted by themselves, the simplest case; of a plain network."""
+        convolutions = self.convolutions()
+        return [
+            Channels(f"layers.{number}", (convolutions[number],), (reader,))
+            for number, reader in enumerate([*convolutions[1:], "head"])
+        ]
+
+    @staticmethod
+    def convolutions() -> list[str]:
+        """The layers that REPAIR corrects."""
+        return [f"layers.{number}.0" for number in range(LAYERS)]
+
     def forward(self, x: Tensor) -> Tensor:
         for number, layer in enumerate(self.layers):
             x = layer(x)
@@ -84,12 +97,3 @@ def plain(network: VGG11) -> VGG11:
         state["head.weight"] = network.head.weight.repeat(1, 2) / 2
     made.load_state_dict(state)
     return made.train(network.training).requires_grad_(network.head.weight.requires_grad)
-
-
-def channels() -> list[Channels]:
-    """Each layer's channels are permuted by themselves: the simplest case."""
-    convolutions = [f"layers.{number}.0" for number in range(LAYERS)]
-    return [
-        Channels(f"layers.{number}", (convolutions[number],), (reader,))
-        for number, reader in enumerate([*convolutions[1:], "head"])
-    ]
