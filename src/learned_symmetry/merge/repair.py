@@ -98,7 +98,7 @@ def fused(network: nn.Module, layers: Iterable[str]) -> nn.Module:
 def repaired(merged: nn.Module, wanted: Mapping[str, Statistics], batches: Sequence[Tensor], eps: float) -> nn.Module:
     """REPAIR of a network without norms: the outputs of its convolutions get the `wanted` statistics.
 
-    Returns a network of the same architecture. Statistics of an endpoint are of its convolutions' outputs, with channels
+    Returns a network of the same architecture. An endpoint's statistics are of its convolutions' outputs, with channels
     in the merged network's order. `eps` is the norms': channels whose variance is not far above it shrink.
     """
     return fused(reset_norms(with_norms(merged, wanted, eps), batches), wanted)
