@@ -33,7 +33,11 @@ READS = {  # artefact -> what the paths of the results have in common that it re
     | dict.fromkeys(("fig1", "fig2", "fig3"), ("/orbits",)),
     "huang2024": {"table1": ("/t2_", "/c4_"), "clones": ("/clone_",), "fig6": ("/clone_c4", "/pictures")}
     | dict.fromkeys(("fig2", "fig4", "fig5"), ("/clone_t2", "/pictures")),
-    "bruintjes2023": {"fig3": ("/controlled",)},
+    "bruintjes2023": {"fig3": ("/controlled",)}
+    | dict.fromkeys(("fig2a", "fig2b", "fig2_numbers"), ("/similarity",))
+    | dict.fromkeys(("fig5", "fig5_numbers"), ("/measure_mnist6",))
+    | dict.fromkeys(("fig6a", "fig6a_numbers"), ("/measure_augmentations",))
+    | dict.fromkeys(("fig6b", "fig6b_numbers"), ("/measure_widths",)),
 }
 
 
@@ -288,19 +292,61 @@ def test_every_stage_of_bruintjes2023_runs_at_smoke_and_a_second_time_gives_the_
     smoke: Callable[[str], Any],
 ) -> None:
     from paper import claims
-    from paper.bruintjes2023 import fig3
-    from stages.bruintjes2023 import controlled
+    from paper.bruintjes2023 import (
+        fig2_numbers,
+        fig2a,
+        fig2b,
+        fig3,
+        fig5,
+        fig5_numbers,
+        fig6a,
+        fig6a_numbers,
+        fig6b,
+        fig6b_numbers,
+    )
+    from stages.bruintjes2023 import (
+        controlled,
+        measure_cifar10,
+        measure_mnist6,
+        similarity,
+        train_cifar10,
+        train_mnist6,
+    )
 
     cfg = smoke("bruintjes2023")
-    result = result_path("smoke", "bruintjes2023", "controlled")
-    controlled.main(cfg)
-    first = result.read_bytes()
-    controlled.main(cfg)
-    assert result.read_bytes() == first
-    fig3.main(cfg)
+
+    def run() -> dict[str, bytes]:
+        controlled.main(cfg)
+        train_mnist6.main(cfg)
+        for kind in papers.RESIDUAL:
+            train_cifar10.main(cfg, kind)
+        measure_mnist6.main(cfg)
+        measure_cifar10.main(cfg, "augmentations")
+        measure_cifar10.main(cfg, "widths")
+        similarity.main(cfg)
+        listed = papers.of("bruintjes2023").stages(cfg)
+        return {stage: result_path("smoke", "bruintjes2023", stage).read_bytes() for stage in listed}
+
+    first = run()
+    assert run() == first
+    figures, tables = (
+        (fig2a, fig2b, fig3, fig5, fig6a, fig6b),
+        (fig2_numbers, fig5_numbers, fig6a_numbers, fig6b_numbers),
+    )
+    for artefact in (*figures, *tables):
+        artefact.main(cfg)
     drawn = {path.name for path in Path("paper/artefacts/smoke/bruintjes2023").iterdir()}
-    assert drawn == {"fig3.svg", "fig3.png", "fig3.json"}
+    names = [
+        (module.__name__.rpartition(".")[2], kinds)
+        for modules, kinds in ((figures, "svg png json"), (tables, "md tex json"))
+        for module in modules
+    ]
+    assert drawn == {f"{name}.{kind}" for name, kinds in names for kind in kinds.split()}
     claims.main(cfg, "bruintjes2023")
     verdicts = json.loads(result_path("smoke", "bruintjes2023", "claims").read_text())["claims"]
     assert [claim["id"] for claim in verdicts if claim["verdict"] != "not run"] == ["B1"]
     assert verdicts[0]["verdict"] == "holds"
+    told = Path("paper/artefacts/smoke/bruintjes2023/fig6a_numbers.md").read_text()
+    assert "± standard error" in told
+    assert "not run" not in told
+    assert not list(Path("data/scratch").rglob("*.pt")), "checkpoints of unfinished training are gone at the end"

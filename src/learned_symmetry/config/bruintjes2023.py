@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from learned_symmetry.config import Settings, Strict
+
+Share = Annotated[float, Field(ge=0, le=1)]
+RGB = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 def _odd(size: int) -> int:
@@ -15,9 +18,37 @@ def _odd(size: int) -> int:
     return size
 
 
+class Translation(Strict):
+    fill: Literal["black", "mean", "roll"]
+    fractional: Literal["bilinear", "round", "exact"]
+    least: PositiveInt
+
+
 class Measure(Strict):
     match: Literal["mean", "sample"]
-    constant: float = Field(ge=0)
+    constant: NonNegativeFloat
+    pooled: Literal["samples", "channels"]
+    translation: Translation
+
+
+class Evaluation(Strict):
+    """What trained networks are measured on."""
+
+    seed: int
+    turned: Literal["own", "plain"]
+    images: PositiveInt
+    shifts: list[PositiveInt] = Field(min_length=1)
+
+
+class Training(Strict):
+    """`images`: the first of the training set, or null for all; `validation` likewise, of the test set."""
+
+    images: PositiveInt | None
+    validation: PositiveInt | None
+    epochs: PositiveInt
+    batch: PositiveInt
+    evaluate_every: PositiveInt
+    drops: list[PositiveInt]
 
 
 class Controlled(Strict):
@@ -30,7 +61,95 @@ class Controlled(Strict):
     images: PositiveInt
 
 
+class Maps(Strict):
+    """Figure 2a."""
+
+    pairs: PositiveInt
+    size: PositiveInt
+    offset: float
+
+
+class Adam(Strict):
+    lr: PositiveFloat
+    beta1: Share
+    beta2: Share
+    eps: PositiveFloat
+    weight_decay: NonNegativeFloat
+    decoupled: bool
+
+
+class SGD(Strict):
+    lr: PositiveFloat
+    momentum: Share
+    weight_decay: NonNegativeFloat
+
+
+class MNIST6(Strict):
+    seeds: PositiveInt
+    mean: float
+    std: PositiveFloat
+    channels: PositiveInt
+    padding: int = Field(ge=0)
+    optimiser: Adam
+    drop: PositiveFloat
+    training: Training
+
+
+class Crops(Strict):
+    padding: PositiveInt
+
+
+class Flips(Strict):
+    p: Share
+
+
+class CutMix(Strict):
+    alpha: PositiveFloat
+    p: Share
+
+
+class RandAugment(Strict):
+    operations: PositiveInt
+    magnitude: int = Field(ge=0, le=30)
+
+
+class Augmentations(Strict):
+    crops: Crops
+    flips: Flips
+    cutmix: CutMix
+    randaugment: RandAugment
+
+
+class Network(Strict):
+    """`n` blocks a stage, of `width` channels in the first."""
+
+    n: PositiveInt
+    width: PositiveInt
+
+
+class Wide(Network):
+    augmentation: Literal["none", "crops", "flips", "cutmix", "randaugment"]
+
+
+class CIFAR10(Strict):
+    seeds: PositiveInt
+    mean: RGB
+    std: RGB
+    resnet: Network
+    wide: Wide
+    augmentations: Augmentations
+    optimiser: SGD
+    drop: PositiveFloat
+    bfloat16: bool
+    channels_last: bool
+    training: Training
+
+
 class Bruintjes2023(Settings):
     seeds: PositiveInt
     measure: Measure
+    evaluation: Evaluation
     controlled: Controlled
+    maps: Maps
+    mnist6: MNIST6
+    cifar10: CIFAR10

@@ -40,7 +40,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of labels and cells. `absent` stands for a paper's missing value; empty leaves its brackets out.
+    """Rows of labels and cells; None leaves a cell empty. `absent` stands for a paper's missing value; empty leaves its
+    brackets out.
 
     `decimals`, one number a column, are for values that are printed as they are; without it all are fractions, printed
     in percent with one decimal.
@@ -49,7 +50,7 @@ class Table:
     title: str
     heads: tuple[str, ...]  # what the labels of a row are
     columns: tuple[str, ...]
-    rows: list[tuple[tuple[str, ...], list[Cell]]] = field(default_factory=list)
+    rows: list[tuple[tuple[str, ...], list[Cell | None]]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     absent: str = NOT_RUN
     decimals: tuple[int, ...] | None = None
@@ -137,8 +138,10 @@ def _plain(decimals: int) -> Show:
     return show
 
 
-def _told(cell: Cell, absent: str, show: Show) -> tuple[str, str]:
+def _told(cell: Cell | None, absent: str, show: Show) -> tuple[str, str]:
     """Ours and the paper's, as they are printed."""
+    if cell is None:
+        return "", ""
     ours = NOT_RUN
     if cell.ours is not None and cell.ours["mean"] is not None:
         ours = f"{show(cell.ours['mean'], cell.ours['std'])} ({cell.ours['n']})"
@@ -146,7 +149,8 @@ def _told(cell: Cell, absent: str, show: Show) -> tuple[str, str]:
     return ours, paper
 
 
-def _kept(cell: Cell, shown: tuple[str, str]) -> dict[str, Any]:
+def _kept(cell: Cell | None, shown: tuple[str, str]) -> dict[str, Any]:
+    cell = cell or Cell(None, None)
     ours = None if cell.ours is None else {key: cell.ours[key] for key in ("mean", "std", "n")}
     metric = None if cell.ours is None else cell.ours.get("name")  # none where several metrics are one cell
     paper = None if cell.paper is None else asdict(cell.paper)

@@ -62,6 +62,14 @@ def classified() -> list[str]:
     return [f"{group}_{kind}" for group in ("t2", "c4") for kind in CLASSIFIED]
 
 
+RESIDUAL = ("none", "crops", "flips", "cutmix", "randaugment", "s1", "s2", "s4", "s8")  # networks on CIFAR-10
+
+
+def _bruintjes2023(cfg: Any) -> list[str]:
+    trained = ["train_mnist6", *(f"train_cifar10_{kind}" for kind in RESIDUAL)]
+    return ["controlled", "similarity", *trained, "measure_mnist6", "measure_augmentations", "measure_widths"]
+
+
 PAPERS = {
     "nix2022": Paper(
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
@@ -97,9 +105,20 @@ PAPERS = {
             "How equivariant are the layers of an ordinary trained network to shifts and rotations? And what raises it:"
             " augmentation, depth, width, architecture, or the accuracy itself?"
         ),
-        stages=lambda cfg: ["controlled"],
-        artefacts=("fig3",),
-        to_come=("fig2a.", "fig2b.", "fig4.", "fig5.", "fig6a.", "fig6b.", "fig7a.", "fig7b."),
+        stages=_bruintjes2023,
+        artefacts=(
+            "fig2a",
+            "fig2b",
+            "fig2_numbers",
+            "fig3",
+            "fig5",
+            "fig5_numbers",
+            "fig6a",
+            "fig6a_numbers",
+            "fig6b",
+            "fig6b_numbers",
+        ),
+        to_come=("fig4.", "fig7a.", "fig7b."),
     ),
 }
 

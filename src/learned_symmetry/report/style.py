@@ -81,6 +81,29 @@ SCORES = {  # in- and equivariance, in every figure of bruintjes2023
     "inv": Series("invariance", "#56B4E9", "s", "-"),
     "eqv": Series("equivariance", "#D55E00", "o", "-"),
 }
+SIMILARITIES = {  # of bruintjes2023, Figure 2b
+    "cosine": Series("invariance by cosine", "#E69F00", "s", "-"),
+    "pearson": Series("invariance by Pearson's correlation", "#0072B2", "o", "-"),
+    "activation": Series("mean activation", "#D55E00", "D", (0, (3, 1.6))),
+}
+TASKS = {  # of bruintjes2023, Figure 5
+    "mnist6": Series("MNIST6", "#0072B2", "o", "-"),
+    "rotinv": Series("MNIST6-Rot-Inv", "#009E73", "s", (0, (3, 1.6))),
+    "roteq": Series("MNIST6-Rot-Eq", "#D55E00", "D", (0, (1, 1))),
+}
+AUGMENTATIONS = {  # Figure 6a
+    "none": Series("none", "0.35", "o", "-"),
+    "crops": Series("random crops", "#0072B2", "s", "-"),
+    "flips": Series("flips", "#009E73", "^", (0, (3, 1.6))),
+    "cutmix": Series("CutMix", "#E69F00", "v", (0, (1, 1))),
+    "randaugment": Series("RandAugment", "#D55E00", "D", "-"),
+}
+WIDTHS = {  # Figure 6b
+    "s1": Series("s = 1", "#56B4E9", "o", "-"),
+    "s2": Series("s = 2", "#0072B2", "s", (0, (3, 1.6))),
+    "s4": Series("s = 4", "#E69F00", "^", (0, (1, 1))),
+    "s8": Series("s = 8", "#D55E00", "D", "-"),
+}
 SERIES = {
     "seen": Series("seen shifts", "#0072B2", "o", "-"),
     "unseen": Series("unseen shifts", "#D55E00", "s", "-"),

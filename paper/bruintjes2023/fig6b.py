@@ -1,0 +1,30 @@
+"""Bruintjes et al. 2023, Figure 6b: translation in- and equivariance by part of wide ResNets on CIFAR-10, by width.
+
+    python paper/bruintjes2023/fig6b.py # reads paper/results/SCALE/bruintjes2023, writes paper/artefacts/SCALE/...
+
+The paper prints no values; ours are in the table `fig6b_numbers`. Draws; computes nothing.
+"""
+
+from __future__ import annotations
+
+from learned_symmetry import config
+from learned_symmetry.errors import command
+from learned_symmetry.report import parts, style
+from learned_symmetry.report.artefact import save_figure
+from learned_symmetry.report.measured import measured
+
+
+def main(cfg: config.Settings) -> None:
+    results = measured(cfg.scale, "bruintjes2023", ["measure_widths"])
+    rows = {f"fig6b.{name}": series for name, series in style.WIDTHS.items()}
+    figure, drawn = parts.figure(results, rows, "translation")
+    save_figure(figure, "bruintjes2023", "fig6b", cfg.scale, drawn, results.facts())
+
+
+@command("bruintjes2023/fig6b")
+def run() -> None:
+    main(config.load("bruintjes2023"))
+
+
+if __name__ == "__main__":
+    run()
