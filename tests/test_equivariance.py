@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from learned_symmetry.groups import DiagonalShifts, Flip, Moves, QuarterTurns, Shifts, Translations
 from learned_symmetry.measure.equivariance import Scores, Similarity, by_part, equivariance, parts
-from learned_symmetry.models import cnn, mlp, mnist1d, resnet, vit
+from learned_symmetry.models import cnn, gcnn, mlp, mnist1d, resnet, vit
+from learned_symmetry.models.classifier import Dense, convolutional, true_layer
 from learned_symmetry.models.cnn import CNN
 from learned_symmetry.models.gcnn import GCNN
 from learned_symmetry.models.mlp import MLP
+from learned_symmetry.models.perceptron import Perceptron, TiedPerceptron
 from learned_symmetry.models.resnet import ResNet18
 from learned_symmetry.models.vit import ViT
 from learned_symmetry.transfer.orbit_images import on_grid
@@ -155,28 +157,48 @@ def test_circular_convolutions_are_invariant_to_circular_shifts(randn: Randn) ->
         torch.testing.assert_close(found.inv, torch.ones(39, dtype=torch.float64))
 
 
-@pytest.mark.parametrize(
-    ("make", "layers"),
-    [(lambda: CNN((6, 5, 4)), cnn.LAYERS), (lambda: MLP((60, 50, 40)), mlp.LAYERS),
-     (lambda: ResNet18(4), resnet.LAYERS), (ViT, vit.LAYERS)],
-    ids=["cnn", "mlp", "resnet", "vit"],
-)  # fmt: skip
-def test_every_family_can_be_measured(randn: Randn, make: Callable[[], nn.Module], layers: tuple[str, ...]) -> None:
-    """Maps over positions, vectors over inputs, tokens on their grid without the class token."""
+def unrolled(activation: Tensor) -> Tensor:
+    """Tokens on their grid without the class token, and each rotation of a p4 map as a channel."""
+    if activation.dim() == 5:
+        return activation.flatten(1, 2)
+    return on_grid(activation)[1] if activation.dim() == 3 else activation
+
+
+HIDDEN, MAPS = ("layer1", "layer2", "layer3"), ("layer1", "layer2", "layer3", "layer4")
+CLASSIFIER = {"channels": (3, 3, 4, 4), "hidden": 5, "p": 0.5, "classes": 10}
+FAMILIES = {  # network, its layers
+    "nix2022 cnn": (lambda: CNN((6, 5, 4)), cnn.LAYERS),
+    "nix2022 mlp": (lambda: MLP((60, 50, 40)), mlp.LAYERS),
+    "nix2022 resnet": (lambda: ResNet18(4), resnet.LAYERS),
+    "nix2022 vit": (ViT, vit.LAYERS),
+    "nix2022 gcnn": (lambda: GCNN((2, 3, 4)), gcnn.LAYERS),
+    "moskalev2023 plain": (lambda: Perceptron(28, 3, 16, 9, bias=False), HIDDEN),
+    "moskalev2023 tied": (
+        lambda: TiedPerceptron(TURNS, "max", 28, 4, 16, 9, bias=False),
+        ("layer2", "layer3", "layer4"),
+    ),
+    "huang2024 cnn": (lambda: convolutional("t2", layer=true_layer("t2"), **CLASSIFIER), MAPS),
+    "huang2024 gcnn": (lambda: convolutional("c4", layer=true_layer("c4"), **CLASSIFIER), MAPS),
+    "huang2024 mlp": (lambda: Dense([784, 20, 15, 10, 2]), ("1", "3", "5")),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_can_be_measured(randn: Randn, family: str) -> None:
+    """Maps over positions, vectors over inputs."""
+    make, layers = FAMILIES[family]
     names = dict.fromkeys([*layers, "logits"], 1)
-    scores = equivariance(
-        make(),
-        randn(12, 1, 28, 28, dtype=torch.float32).split(6),
-        TURNS,
-        names,
-        PEARSON,
-        view=lambda activation: on_grid(activation)[1] if activation.dim() == 3 else activation,
-    )
+    x = randn(12, 1, 28, 28, dtype=torch.float32)
+    scores = equivariance(make(), x.split(6), TURNS, names, PEARSON, view=unrolled)
     assert list(scores) == list(names)
     for found in scores.values():
         assert found.inv.isfinite().all()
         assert (found.eqv["mean"] >= found.inv - 1e-6).all()
     assert by_part(scores, "mean").keys() == {"early", "middle", "late", "final"}
+    if "gcnn" in family:  # lifted filters are turned copies of one another
+        torch.testing.assert_close(scores["layer1"].eqv["mean"], torch.ones(3, dtype=torch.float64), atol=1e-5, rtol=0)
+    if "tied" in family:  # what follows the pooled layer does not see a turn
+        torch.testing.assert_close(scores["logits"].inv, torch.ones(3, dtype=torch.float64))
 
 
 # ---- streaming -------------------------------------------------------------------------------------------------------
