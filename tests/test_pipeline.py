@@ -38,6 +38,7 @@ READS = {  # artefact -> what the paths of the results have in common that it re
     | dict.fromkeys(("fig5", "fig5_numbers"), ("/measure_mnist6",))
     | dict.fromkeys(("fig6a", "fig6a_numbers"), ("/measure_augmentations",))
     | dict.fromkeys(("fig6b", "fig6b_numbers"), ("/measure_widths",)),
+    "bokman2023": {"theory": ("/theory",)},
 }
 
 
@@ -350,3 +351,25 @@ def test_every_stage_of_bruintjes2023_runs_at_smoke_and_a_second_time_gives_the_
     assert "± standard error" in told
     assert "not run" not in told
     assert not list(Path("data/scratch").rglob("*.pt")), "checkpoints of unfinished training are gone at the end"
+
+
+def test_every_stage_of_bokman2023_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
+    smoke: Callable[[str], Any],
+) -> None:
+    from paper import claims
+    from paper.bokman2023 import theory as table
+    from stages.bokman2023 import theory
+
+    cfg = smoke("bokman2023")
+    result = result_path("smoke", "bokman2023", "theory")
+    theory.main(cfg)
+    first = result.read_bytes()
+    theory.main(cfg)
+    assert result.read_bytes() == first
+    table.main(cfg)
+    drawn = {path.name for path in Path("paper/artefacts/smoke/bokman2023").iterdir()}
+    assert {"theory.md", "theory.tex", "theory.json"} <= drawn
+    claims.main(cfg, "bokman2023")
+    verdicts = json.loads(result_path("smoke", "bokman2023", "claims").read_text())["claims"]
+    proved = {claim["id"] for claim in verdicts if claim["id"].startswith("T") and not claim["missing"]}
+    assert {claim["id"] for claim in verdicts if claim["verdict"] == "holds"} == proved

@@ -25,6 +25,7 @@ PAPERS = {  # paper key -> the class in learned_symmetry.config.KEY
     "moskalev2023": "Moskalev2023",
     "huang2024": "Huang2024",
     "bruintjes2023": "Bruintjes2023",
+    "bokman2023": "Bokman2023",
 }
 ROOT = ("scale", "data", "engine", "report")  # keys that all papers share
 PARAMS = Path("params.yaml")

@@ -43,8 +43,8 @@ class Table:
     """Rows of labels and cells; None leaves a cell empty. `absent` stands for a paper's missing value; empty leaves its
     brackets out.
 
-    `decimals`, one number a column, are for values that are printed as they are; without it all are fractions, printed
-    in percent with one decimal.
+    `decimals`, one number a column, are for values that are printed as they are, None for those of any magnitude, which
+    get two significant digits; without it all are fractions, printed in percent with one decimal.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Table:
     rows: list[tuple[tuple[str, ...], list[Cell | None]]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     absent: str = NOT_RUN
-    decimals: tuple[int, ...] | None = None
+    decimals: tuple[int | None, ...] | None = None
 
 
 def beside(results: Measured, known: Mapping[str, Value], names: Iterable[str]) -> list[Cell]:
@@ -129,11 +129,15 @@ def percent(mean: float | None, std: float | None) -> str:
     return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")
 
 
-def _plain(decimals: int) -> Show:
+def _plain(decimals: int | None) -> Show:
+    form = ".1e" if decimals is None else f"z.{decimals}f"  # z: no -0.00
+
     def show(mean: float | None, std: float | None) -> str:
         if mean is None:
             return NOT_RUN
-        return f"{mean:z.{decimals}f}" + ("" if std is None else f" ± {std:.{decimals}f}")  # z: no -0.00
+        if mean == 0 and decimals is None:
+            return "0"
+        return f"{mean:{form}}" + ("" if std is None else f" ± {std:{form}}")
 
     return show
 

@@ -70,6 +70,9 @@ def _bruintjes2023(cfg: Any) -> list[str]:
     return ["controlled", "similarity", *trained, "measure_mnist6", "measure_augmentations", "measure_widths"]
 
 
+THEORY_TO_COME = ("lemma22", "prop23", "propb1", "examplec1", "examplec2", "propd1", "lemmad3", "propd4", "lemmae1")
+THEORY_TO_COME += ("kernel_constraint",)
+
 PAPERS = {
     "nix2022": Paper(
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
@@ -119,6 +122,20 @@ PAPERS = {
             "fig6b_numbers",
         ),
         to_come=("fig4.", "fig7a.", "fig7b."),
+    ),
+    "bokman2023": Paper(
+        title="Bökman and Kahl 2023, *Investigating how ReLU-networks encode symmetries*",
+        question=(
+            "If a network as a whole is equivariant, is each of its layers? How far is an ordinary CNN, trained on"
+            " images and their mirror images, from one whose filters are symmetric or come in mirrored pairs?"
+        ),
+        stages=lambda cfg: ["theory"],
+        artefacts=("theory",),
+        to_come=(
+            *("table1.", "table2.", "table4.", "fig4.", "zero_filters.", "kernel_residual.", "midpoint."),
+            *("table3.", "table5.", "notebook.", "geometry."),
+            *(f"theory.{name}." for name in THEORY_TO_COME),
+        ),
     ),
 }
 
