@@ -208,7 +208,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clone]:
     found = {}
     for layer, forms in (("t2", ("b9", "b8", "b7", "b10", "plain")), ("lift", ("b9",))):
         runs = [run for form in forms for run in clone_runs(cfg, layer, SMALL, form, CPU)]
-        for done in fit_clones(runs, cfg, tmp_path_factory.mktemp("scratch"), CPU, "clones"):
+        for done in fit_clones(runs, cfg, cfg.cloning, tmp_path_factory.mktemp("scratch"), CPU, "clones"):
             found[done.run.name.replace(f"/s{SMALL}", "").removesuffix("/seed0")] = done.network().requires_grad_(False)
     return found
 

@@ -20,7 +20,7 @@ ROWS = ("as it is", "right", "right and down")
 def main(cfg: config.Settings) -> None:
     results = measured(cfg.scale, "huang2024", ["clone_t2", "pictures"])
     shown = read_result(cfg.scale, "huang2024", "pictures")["notes"]["fig5"]
-    figure = draw.maps_figure(shown, ROWS)
+    figure = draw.maps_figure(shown, draw.CLONES, ROWS)
     save_figure(figure, "huang2024", "fig5", cfg.scale, shown, results.facts())
 
 

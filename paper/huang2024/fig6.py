@@ -21,7 +21,7 @@ ROWS = ("0°", "90°", "180°")
 def main(cfg: config.Settings) -> None:
     results = measured(cfg.scale, "huang2024", ["clone_c4", "pictures"])
     shown = read_result(cfg.scale, "huang2024", "pictures")["notes"]["fig6"]
-    figure = draw.maps_figure(shown, ROWS)
+    figure = draw.maps_figure(shown, draw.CLONES, ROWS)
     save_figure(figure, "huang2024", "fig6", cfg.scale, shown, results.facts())
 
 

@@ -131,6 +131,11 @@ def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
     write_atomically(path, buffer.getbuffer())
 
 
+def told(x: torch.Tensor) -> list[Any]:
+    """Numbers as notes keep them for a figure: four digits."""
+    return x.double().mul(1e4).round().div(1e4).tolist()
+
+
 def _row(run: RunRecord) -> dict[str, Any]:
     row = {"name": run.name, "seed": run.seed, "params": run.params, "metrics": _finite(run.metrics)}
     return row | ({"dropped": run.dropped} if run.dropped else {})

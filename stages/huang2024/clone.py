@@ -26,7 +26,7 @@ def main(cfg: Huang2024, group: Group) -> None:
             forms = [f"b{blocks}" for blocks in (cfg.cloning.blocks if alone else CLONED)]
             for form in [*forms, "plain"] if alone else forms:
                 runs += clone_runs(cfg, layer, size, form, device)
-        fitted = fit_clones(runs, cfg, out.scratch, device, f"{layer} clones")
+        fitted = fit_clones(runs, cfg, cfg.cloning, out.scratch, device, f"{layer} clones")
         keep(cfg, out, layer, sizes[0], fitted)
     out.write()
 

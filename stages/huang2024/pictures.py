@@ -19,6 +19,7 @@ from learned_symmetry.cloning.training import PAPER, layers, untrained
 from learned_symmetry.config.huang2024 import Group, Huang2024
 from learned_symmetry.data import mnist
 from learned_symmetry.groups import translated
+from learned_symmetry.record import told
 from learned_symmetry.rng import generator
 from learned_symmetry.symmetry_cloning import Experiment, load_clone
 
@@ -77,11 +78,6 @@ def maps(cfg: Huang2024, group: Group, x: Tensor) -> dict[str, Any]:
     columns |= {f"{blocks} blocks": cloned(clone, x, kernel).amax((1, 2)) for blocks, clone in clones.items()}
     columns["untrained"] = untrained(layer, size, 0)(x).amax((1, 2))
     return {title: told(column.flatten(0, -3)) for title, column in columns.items()}
-
-
-def told(x: Tensor) -> list[Any]:
-    """Numbers as they are kept and drawn: four digits."""
-    return x.double().mul(1e4).round().div(1e4).tolist()
 
 
 if __name__ == "__main__":

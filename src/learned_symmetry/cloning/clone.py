@@ -82,10 +82,13 @@ def exact(layer: Layer, kernels: Tensor) -> Tensor:
     return turned.flatten(-2)
 
 
-def patches(x: Tensor) -> Tensor:
-    """Images (..., n, n) under the nine kernels with one entry: (..., 9, (n - 2)^2), what a perfect W_b x would be."""
-    n = x.shape[-1]
-    return torch.stack([x[..., i : i + n - 2, j : j + n - 2] for i in range(3) for j in range(3)], -3).flatten(-2)
+def patches(x: Tensor, side: int = 3) -> Tensor:
+    """Images (..., n, n) under the filters of `side` x `side` with one entry: (..., side^2, m^2), m = n + 1 - side.
+
+    Of 3 x 3 filters it is what a perfect W_b x would be.
+    """
+    m = x.shape[-1] + 1 - side
+    return torch.stack([x[..., i : i + m, j : j + m] for i in range(side) for j in range(side)], -3).flatten(-2)
 
 
 def convolved(layer: Layer, x: Tensor, kernels: Tensor) -> Tensor:

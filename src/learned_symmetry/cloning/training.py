@@ -13,7 +13,7 @@ from learned_symmetry import models
 from learned_symmetry.adam import Adam
 from learned_symmetry.cloning.clone import KERNEL, ROTATIONS, TURNS, Clone, Layer, cloned, convolved
 from learned_symmetry.cloning.objective import CloneLoss
-from learned_symmetry.config.huang2024 import Group, Huang2024, Measured
+from learned_symmetry.config.huang2024 import Cloning, Group, Huang2024, Measured, Mixers
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.measure.equivariance_error import relative_error, translation_error, turning_error
 from learned_symmetry.rng import generator
@@ -83,9 +83,11 @@ def recipe(
     )
 
 
-def fit_clones(runs: Sequence[Run], cfg: Huang2024, scratch: Path, device: torch.device, label: str) -> list[Fitted]:
-    """Train clones of one layer as the authors do: AdamW, clipped gradients."""
-    block, layer = cfg.cloning, runs[0].objective.layer
+def fit_clones(
+    runs: Sequence[Run], cfg: Huang2024, block: Cloning | Mixers, scratch: Path, device: torch.device, label: str
+) -> list[Fitted]:
+    """Train clones of one layer as the authors do, by the schedule of `block`: AdamW, clipped gradients."""
+    layer = runs[0].objective.layer
     taken = recipe(
         cfg,
         block.decay,

@@ -65,6 +65,32 @@ class Cloning(Strict):
     measured: Measured
 
 
+class MixerLr(Strict):
+    t2: PositiveFloat
+    so2: PositiveFloat
+
+
+class PerMixer(Strict):
+    t2: PositiveInt
+    so2: PositiveInt
+
+
+class Mixers(Strict):
+    """Images have `channels` and are `size` pixels a side; a step draws `kernels`, each with `images` of its own."""
+
+    channels: PositiveInt
+    size: PerMixer
+    lr: MixerLr
+    weight_decay: NonNegativeFloat
+    clip: PositiveFloat
+    kernels: PerMixer
+    images: PerMixer
+    steps: PerMixer
+    evaluate_every: PositiveInt
+    decay: float = Field(gt=0, le=1)
+    measured: Measured
+
+
 class Widths(Strict):
     symmetry: list[PositiveInt]
     breaking: list[PositiveInt]
@@ -109,6 +135,7 @@ class Huang2024(Settings):
     canvas: Canvas
     adam: Adam
     cloning: Cloning
+    mixers: Mixers
     classifiers: Classifiers
     tasks: Tasks
     unfreeze: Penalty
@@ -122,5 +149,8 @@ class Huang2024(Settings):
                 raise UserError(f"{here}: a canvas of {self.canvas.size(group)} pixels is too small; raise {pad}")
         if self.canvas.min_right > self.canvas.max_shift:
             raise UserError(f"{here}: canvas.min_right is larger than canvas.max_shift; lower it")
+        for target, least in {"t2": 3 + max(self.mixers.measured.shifts), "so2": 5}.items():
+            if getattr(self.mixers.size, target) < least:
+                raise UserError(f"{here}: mixers.size.{target} leaves too little to measure; raise it to {least}")
         if not {7, 8, 9} <= set(self.cloning.blocks):
             raise UserError(f"{here}: cloning.blocks needs 9, 8 and 7, the rows of Table 1; add what is missing")

@@ -16,7 +16,8 @@ from learned_symmetry.report.measured import Measured, Metric
 from learned_symmetry.report.reference import Reference
 from learned_symmetry.report.style import GREY, SCORES, SERIES, Series, pictures
 
-MAPS = ("input", "true layer", "9 blocks", "7 blocks", "untrained")  # of huang2024, Figures 5 and 6, left to right
+CLONES = ("input", "true layer", "9 blocks", "7 blocks", "untrained")  # columns of huang2024's Figures 5 and 6
+MIXERS = ("input", "true layer", "mixer", "untrained")  # and 7 and 8
 DODGE = {"seen": -1.1, "unseen": 0.0, "all": 1.1}  # shifts by which the dots of single seeds stand apart
 
 
@@ -106,18 +107,18 @@ def curve(axes: Axes, x: Sequence[float], metrics: Sequence[Metric], series: Ser
     return {"x": list(x), "mean": _json(mean), "std": _json(std)}
 
 
-def maps_figure(shown: Mapping[str, Sequence[Any]], rows: Sequence[str]) -> Figure:
-    """Images or maps `shown` by title, one column each of `MAPS`, one row a moved input; a grey scale a column."""
-    figure, axes = pictures(len(MAPS), len(rows))
+def maps_figure(shown: Mapping[str, Sequence[Any]], columns: Sequence[str], rows: Sequence[str]) -> Figure:
+    """Images or maps `shown` by title, one column each, one row a moved input; a grey scale a column."""
+    figure, axes = pictures(len(columns), len(rows))
     for place, panel in enumerate(axes):
-        title, row = MAPS[place % len(MAPS)], place // len(MAPS)
+        title, row = columns[place % len(columns)], place // len(columns)
         images = shown[title]
         panel.imshow(images[row], cmap="gray", vmin=np.min(images), vmax=np.max(images), interpolation="nearest")
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set_visible(False)
         if row == 0:
             panel.set_title(title)
-        if title == MAPS[0]:
+        if title == columns[0]:
             panel.set_ylabel(rows[row])
     return figure
 

@@ -98,9 +98,8 @@ PAPERS = {
             "A fully connected layer can learn, from pairs of input and output, to be an equivariant one. How exact is"
             " such a clone, and can it, unlike its model, give up the symmetry where the task asks for that?"
         ),
-        stages=lambda cfg: ["clone_t2", "clone_c4", *classified(), "pictures"],
-        artefacts=("table1", "clones", "fig2", "fig4", "fig5", "fig6"),
-        to_come=("cloning.mixer",),
+        stages=lambda cfg: ["clone_t2", "clone_c4", "mixer_t2", "mixer_so2", *classified(), "pictures"],
+        artefacts=("table1", "clones", "fig2", "fig4", "fig5", "fig6", "fig7", "fig8"),
     ),
     "bruintjes2023": Paper(
         title="Bruintjes et al. 2023, *What Affects Learned Equivariance in Deep Image Recognition Models?*",
