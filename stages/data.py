@@ -43,7 +43,8 @@ def settings() -> tuple[str, str | None]:
         return scale, config.Data.model_validate(raw.get("data")).mirror
     except ValidationError:
         raise UserError(
-            f"{config.PARAMS}: data: {raw.get('data')!r} must have just the key mirror, a folder or null; mend it there"
+            f"{config.PARAMS}: data: {raw.get('data')!r} must have the keys mirror and imagenet, each a folder or "
+            "null; mend it there"
         ) from None
 
 

@@ -364,7 +364,7 @@ def test_the_stage_says_what_was_used(capsys):
     ("params", "message"),
     [
         ("scale: qick\ndata: {mirror: null}\n", "scale: 'qick' is none of smoke, quick, full"),
-        ("scale: quick\ndata: {mirror: 3}\n", "data: .* must have just the key mirror"),
+        ("scale: quick\ndata: {mirror: 3}\n", "data: .* must have the keys mirror and imagenet"),
         ("data: {mirror: null}\n", "scale: None is none of"),
     ],
 )

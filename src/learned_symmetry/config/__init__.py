@@ -41,6 +41,7 @@ class Data(Strict):
     """Where public data may come from (`learned_symmetry.data.sources`)."""
 
     mirror: str | None = Field(description="folder with copies of the public files, searched before the network")
+    imagenet: str | None = Field(description="folder with ImageNet's val and, to train on it, train")
 
 
 class Engine(Strict):

@@ -38,6 +38,10 @@ class Source:
     folder: Path | None
 
 
+class Missing(UserError):
+    """A data set's files are nowhere to be had; nothing is wrong with any that were found."""
+
+
 class _Nowhere(Exception):
     """No place had the file; the message lists the places and what was wrong with each."""
 
@@ -64,8 +68,9 @@ def ensure(name: str, *, scale: str, mirror: str | None) -> Source:
     """Get a data set's files, or those of the variant that its entry names under ``instead``, or settle for its
     stand-in where neither can be had and `scale` is not full.
 
-    `mirror` is ``data.mirror`` of params.yaml. Raises `UserError` where nothing is possible, and for a file whose
-    sha256 is wrong from two places in turn (or twice from the only one): that is never covered up by a stand-in.
+    `mirror` is ``data.mirror`` of params.yaml. Raises `Missing` where nothing is possible, and `UserError` for a
+    file whose sha256 is wrong from two places in turn (or twice from the only one): that is never covered up by a
+    stand-in.
     """
     entry, reasons = registered(name), []
     for wanted in candidates(name):
@@ -76,7 +81,7 @@ def ensure(name: str, *, scale: str, mirror: str | None) -> Source:
     if scale != "full" and "stand_in" in entry:
         return Source(name, "stand-in", None)
     reason = "the scale full takes no stand-in" if "stand_in" in entry else "it has no stand-in"
-    raise UserError(f"{name}: {', '.join(reasons)}, and {reason}; {how_to_supply(name)}, and run again")
+    raise Missing(f"{name}: {', '.join(reasons)}, and {reason}; {how_to_supply(name)}, and run again")
 
 
 def candidates(name: str) -> list[str]:
