@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from learned_symmetry.errors import UserError
+from learned_symmetry.report import parts, style
 from learned_symmetry.report.artefact import Cell, Table, save_table
 from learned_symmetry.report.measured import measured
 from learned_symmetry.report.papers import PAPERS
@@ -163,3 +164,31 @@ def test_scripts_start_without_torch() -> None:
     names = [f"paper.{key}.{name}" for key, name in ARTEFACTS] + ["paper.claims", "paper.report"]
     code = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_an_empty_cell_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = Table("t", ("of",), ("x", "y"), [(("a",), [Cell(metric([0.5]), None), None])], absent="")
+    save_table(table, "nix2022", "t", "quick", {"scale": "quick"})
+    assert "| a | 50.0 (1) |  |" in (FOLDER / "t.md").read_text()
+    cell = json.loads((FOLDER / "t.json").read_text())["rows"][0]["cells"][1]
+    assert cell == {"metric": None, "ours": None, "paper": None, "shown": ["", ""]}
+
+
+def test_scores_by_part_as_figure_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of bruintjes2023; a difference has its standard error: 0.1 and 0.4 differ from their mean by 0.15 each."""
+    monkeypatch.chdir(tmp_path)
+    made = {f"f.a.{kind}.{part}": metric([0.25, 0.75]) for kind in parts.KINDS for part in parts.PARTS}
+    made |= {f"f.a.gain.{part}": metric([0.1, 0.4]) for part in parts.PARTS}
+    made |= {f"f.a.{kind}.more": metric([1.0, None]) for kind in parts.KINDS}
+    write_stage("quick", "a", made)
+    results, rows = measured("quick", "nix2022", ["a"]), {"f.a": style.TASKS["mnist6"]}
+    _, drawn = parts.figure(results, rows, "rotation")
+    assert drawn["f.a"]["eqv"]["late"] == {"mean": 0.5, "std": 0.125**0.5, "n": 2}
+    table = parts.table(results, "t", "task", rows, {"more": "More"})
+    assert table.columns == ("Early", "Middle", "Late", "Pool", "Final", "More")
+    assert [labels for labels, _ in table.rows] == [("MNIST6", "invariance"), ("MNIST6", "equivariance")]
+    assert table.rows[1][1][-1].ours["n"] == 1
+    ((labels, cells),) = parts.differences(results, rows, "less")
+    assert labels == ("MNIST6", "less")
+    assert [cell.ours["std"] for cell in cells] == pytest.approx([0.15] * 5)

@@ -47,11 +47,16 @@ class Stage:
     """Collects what one stage measured; ``write`` puts all of it on disk at once, or nothing.
 
     `scratch` is a folder for checkpoints of unfinished training. It is no DVC output, so a stage that was killed finds
-    it again; its name holds a digest of the settings and of the code, so that nothing stale is ever resumed.
+    it again; its name holds a digest of the settings and of the code, so that nothing stale is ever resumed. `bfloat16`
+    is the recipe's.
     """
 
-    def __init__(self, cfg: Settings, paper: str, name: str, *, source: str, fingerprint: str = "") -> None:
+    def __init__(
+        self, cfg: Settings, paper: str, name: str, *, source: str, fingerprint: str = "", bfloat16: bool = False
+    ) -> None:
         self.cfg, self.paper, self.name, self.source = cfg, paper, name, source
+        autocast = bfloat16 and resolve_device(cfg.engine.device).type == "cuda"
+        self.precision = "bfloat16 autocast" if autocast else "float32"
         self.started = time.perf_counter()
         self.metrics: dict[str, dict[str, Any]] = {}
         self.runs: list[RunRecord] = []
@@ -89,7 +94,7 @@ class Stage:
             "scale": self.cfg.scale,
             "data": self.source,
             "device": device_name(self.cfg.engine.device),
-            "precision": "float32",
+            "precision": self.precision,
             "torch": torch.__version__,
         }
 

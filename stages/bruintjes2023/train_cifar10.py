@@ -23,7 +23,8 @@ def main(cfg: Bruintjes2023, kind: str) -> None:
     photographs, block = Photographs(cfg), cfg.cifar10
     fingerprint = stage.fingerprint((cfg.engine, block, photographs.source))
     name = photographs.stage(kind)
-    out = record.Stage(cfg, PAPER, name, source=photographs.source, fingerprint=fingerprint)
+    about = {"source": photographs.source, "fingerprint": fingerprint, "bfloat16": block.bfloat16}
+    out = record.Stage(cfg, PAPER, name, **about)
     training, augment = block.training, photographs.augmentation(kind)
     data = cifar10.load("train", cfg, training.images), cifar10.load("test", cfg, training.validation)
     runs = [
