@@ -39,7 +39,8 @@ READS = {  # artefact -> what the paths of the results have in common that it re
     | dict.fromkeys(("fig5", "fig5_numbers"), ("/measure_mnist6",))
     | dict.fromkeys(("fig6a", "fig6a_numbers"), ("/measure_augmentations",))
     | dict.fromkeys(("fig6b", "fig6b_numbers"), ("/measure_widths",)),
-    "bokman2023": {"theory": ("/theory",)},
+    "bokman2023": {"theory": ("/theory",), "table4": ("/vgg_pairs",), "path": ("/vgg_path",)}
+    | dict.fromkeys(("table1", "table2", "fig1", "fig4", "fig5", "fig6", "fig7", "fig8", "scatter"), ("/vgg_merge",)),
 }
 
 
@@ -358,18 +359,26 @@ def test_every_stage_of_bokman2023_runs_at_smoke_and_a_second_time_gives_the_sam
     smoke: Callable[[str], Any],
 ) -> None:
     from paper import claims
+    from paper.bokman2023 import fig1, fig4, fig5, fig6, fig7, fig8, path, scatter, table1, table2, table4
     from paper.bokman2023 import theory as table
-    from stages.bokman2023 import theory
+    from stages.bokman2023 import theory, vgg_merge, vgg_pairs, vgg_path, vgg_train
 
     cfg = smoke("bokman2023")
-    result = result_path("smoke", "bokman2023", "theory")
-    theory.main(cfg)
-    first = result.read_bytes()
-    theory.main(cfg)
-    assert result.read_bytes() == first
-    table.main(cfg)
+
+    def run() -> dict[str, bytes]:
+        for loss in ("plain", "invariance"):
+            vgg_train.main(cfg, loss)
+        for stage in (vgg_merge, vgg_pairs, vgg_path, theory):
+            stage.main(cfg)
+        listed = papers.of("bokman2023").stages(cfg)
+        return {stage: result_path("smoke", "bokman2023", stage).read_bytes() for stage in listed}
+
+    first = run()
+    assert run() == first
+    for artefact in (table1, table2, table4, fig1, fig4, fig5, fig6, fig7, fig8, scatter, path, table):
+        artefact.main(cfg)
     drawn = {path.name for path in Path("paper/artefacts/smoke/bokman2023").iterdir()}
-    assert {"theory.md", "theory.tex", "theory.json"} <= drawn
+    assert {"theory.md", "theory.tex", "table2.json", "table4.md", "fig1.png", "fig4.svg", "scatter.json"} <= drawn
     claims.main(cfg, "bokman2023")
     verdicts = json.loads(result_path("smoke", "bokman2023", "claims").read_text())["claims"]
     proved = {claim["id"] for claim in verdicts if claim["id"].startswith("T") and not claim["missing"]}

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from learned_symmetry.errors import UserError
 from learned_symmetry.report.measured import Measured, Metric
 from learned_symmetry.report.reference import Reference
 from learned_symmetry.report.style import GREY, SCORES, SERIES, Series, pictures
@@ -79,6 +80,44 @@ def mosaic(axes: Axes, tiles: Sequence[Sequence[Sequence[float]]], title: str, *
     axes.imshow(canvas, interpolation="nearest", **look)
     axes.set_axis_off()
     axes.set_title(title)
+
+
+def filter_figure(
+    filters: Mapping[str, Mapping[str, Any]], panels: Mapping[str, tuple[str, str, str]]
+) -> tuple[Figure, dict[str, Any]]:
+    """Pairs of 3 x 3 filters in colour, of bokman2023: panels by title, each (kind, name of the left, of the right).
+
+    Values of a panel are scaled to its largest, which is black or white, and 0 is grey. Raises `UserError` where no
+    network of a kind was kept.
+    """
+    drawn, canvases = {}, []
+    for title, (kind, *names) in panels.items():
+        if kind not in filters:
+            raise UserError(f"every {kind} was dropped, so there is nothing to draw; mend bokman2023.vgg.training")
+        left, right = (np.array(filters[kind][name]).reshape(-1, 3, 3, 3).transpose(0, 2, 3, 1) for name in names)
+        canvases.append(_pairs(left, right, (8 if len(left) <= 64 else 16) // len(panels)))
+        drawn[title] = {"seed": filters[kind]["seed"], **{name: filters[kind][name] for name in names}}
+    height, width = canvases[0].shape[:2]
+    figure, axes = pictures(len(panels), 1, height / width)
+    for panel, canvas, title in zip(axes, canvases, panels, strict=True):
+        panel.imshow(canvas, interpolation="nearest")
+        panel.set_axis_off()
+        panel.set_title(title)
+    return figure, drawn
+
+
+def _pairs(left: np.ndarray, right: np.ndarray, columns: int, zoom: int = 8, within: int = 3, gap: int = 12) -> Any:
+    """Filters (n, 3, 3, 3) side by side, in rows of `columns` pairs on white; sizes in pixels."""
+    limit = 2 * max(np.abs(left).max(), np.abs(right).max())
+    side, rows = 3 * zoom, -(-len(left) // columns)
+    step = 2 * side + within + gap
+    canvas = np.ones((rows * (side + gap) - gap, columns * step - gap, 3))
+    for number, pair in enumerate(zip(left, right, strict=True)):
+        top, start = number // columns * (side + gap), number % columns * step
+        for tile in pair:
+            canvas[top : top + side, start : start + side] = np.kron(tile / limit + 0.5, np.ones((zoom, zoom, 1)))
+            start += side + within
+    return canvas
 
 
 def picture(code: str) -> np.ndarray:

@@ -128,10 +128,12 @@ PAPERS = {
             "If a network as a whole is equivariant, is each of its layers? How far is an ordinary CNN, trained on"
             " images and their mirror images, from one whose filters are symmetric or come in mirrored pairs?"
         ),
-        stages=lambda cfg: ["theory"],
-        artefacts=("theory",),
+        stages=lambda cfg: ["vgg_train_plain", "vgg_train_invariance", "vgg_merge", "vgg_pairs", "vgg_path", "theory"],
+        artefacts=(
+            *("table1", "table2", "table4", "fig1", "fig4", "fig5", "fig6", "fig7", "fig8", "scatter", "path"),
+            "theory",
+        ),
         to_come=(
-            *("table1.", "table2.", "table4.", "fig4.", "zero_filters.", "kernel_residual.", "midpoint."),
             *("table3.", "table5.", "notebook.", "geometry."),
             *(f"theory.{name}." for name in THEORY_TO_COME),
         ),
