@@ -20,8 +20,8 @@ def main(cfg: Bokman2023, loss: str) -> None:
     if loss not in LOSSES:
         raise UserError(f"stages/bokman2023/vgg_train.py: {loss!r} is no loss; there are {', '.join(LOSSES)}")
     experiment, kinds = Experiment(cfg), LOSSES[loss]
-    fingerprint = stage.fingerprint(cfg)
-    out = record.Stage(cfg, PAPER, f"vgg_train_{loss}", source=experiment.source, fingerprint=fingerprint)
+    about = {"source": experiment.source, "fingerprint": stage.fingerprint(cfg), "bfloat16": cfg.vgg.training.bfloat16}
+    out = record.Stage(cfg, PAPER, f"vgg_train_{loss}", **about)
     fitted = experiment.fit(experiment.runs(kinds), out.scratch, f"VGG11s, {loss}")
     rows = [kept(experiment, done) for done in fitted]
     for number, kind in enumerate(kinds):
