@@ -21,7 +21,7 @@ from learned_symmetry import config
 from learned_symmetry.errors import UserError
 from learned_symmetry.report import papers, pipeline, reference, summary
 from learned_symmetry.report.artefact import artefact_path
-from learned_symmetry.report.predicate import Predicate
+from learned_symmetry.report.predicate import metrics_of
 from learned_symmetry.report.summary import Outcome
 from learned_symmetry.results import read_result, result_digest, result_path
 
@@ -65,21 +65,21 @@ def _paper(key: str, pipelines: dict[str, dict[str, pipeline.Stage]]) -> dict[st
         "key": key,
         "about": papers.of(key),
         "outcomes": found,
-        "claims": [_claim(id_, claim, found) for id_, claim in summary.by_claim(found).items()],
+        "claims": [_claim(claim, found) for claim in summary.by_claim(found).values()],
         "artefacts": _artefacts(key, found, pipelines),
         "data": {outcome.scale: _data(outcome, pipelines[outcome.scale]) for outcome in found},
         "notes": notes.read_text().partition("\n")[2] if notes.exists() else "",  # without its title
     }
 
 
-def _claim(id_: str, claim: summary.Claim, found: list[Outcome]) -> dict[str, Any]:
-    judged = [(outcome, outcome.claims[id_]) for outcome in found if id_ in outcome.claims]
+def _claim(claim: summary.Claim, found: list[Outcome]) -> dict[str, Any]:
+    judged = [(outcome, outcome.claims[claim["id"]]) for outcome in found if claim["id"] in outcome.claims]
     return claim | {
         "paper": summary.the_papers(claim),
         "star": not summary.required(claim),
         "verdicts": sorted({listed["verdict"] for _, listed in judged}),
         "judged": {outcome.scale: listed for outcome, listed in judged},
-        "metrics": list(dict.fromkeys(name for name, _ in Predicate(claim["predicate"], id_).names.values())),
+        "metrics": metrics_of(claim["predicate"]),
     }
 
 

@@ -136,6 +136,11 @@ class Predicate:
         return UserError(f"{self.where}: {ast.unparse(node)!r} in its predicate is not {wanted}; mend it there")
 
 
+def metrics_of(text: str) -> list[str]:
+    """The metrics that a predicate names, each once, in its order."""
+    return list(dict.fromkeys(name for name, _ in Predicate(text, text).names.values()))
+
+
 def spearman(a: Array, b: Array) -> Array:
     """Spearman's rank correlation of a and b (k, ...) over the first axis, ties by average rank; NaN without spread."""
     ranks = [_ranks(a), _ranks(b)]
