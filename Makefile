@@ -1,5 +1,6 @@
 # make reproduce   every table and figure        make test     the tests
 # make mlflow      browse the runs               make report   where the papers' numbers stand beside ours
+# make experiments what each `dvc exp run` changed
 # make bench       fast paths against plain ones make lock     resolve the requirements again
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ endif
 # A stage starts twice as slowly where Python may not keep its bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce test lint bench mlflow report setup lock clean
+.PHONY: reproduce test lint bench mlflow report experiments setup lock clean
 
 reproduce: setup
 	python stages/data.py --forget-stand-ins
@@ -46,6 +47,10 @@ report: setup
 	python paper/report.py
 	@echo "file://$(CURDIR)/paper/report/index.html"
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then xdg-open paper/report/index.html; fi
+
+# Verdicts, and means under the claims' names; without the stages' own columns, and the queue, whose blanks differ
+experiments: setup
+	@dvc exp show --hide-queued --only-changed --drop '(metrics|notes|provenance)\.|wall_seconds|(paper|src|data|stages)/' --md
 
 # Made anew when the lock or the package's description changes; the stamp is written last, so half a set-up is made again
 setup: .venv/.ready
