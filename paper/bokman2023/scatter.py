@@ -31,6 +31,7 @@ def main(cfg: config.Settings) -> None:
         drawn[kind] = {"invariance_error": x, "gcnn_barrier": y, "paper": paper}
     axes.set_xscale("log")
     axes.set_yscale("symlog", linthresh=LINEAR)
+    axes.margins(0.05, 0.08)
     axes.set(xlabel="invariance error", ylabel="GCNN barrier")
     axes.axhline(0, color=style.GREY, linewidth=0.6)
     figure.legend(loc="outside right upper", title="filled: ours, a network each\nopen: the paper's means")

@@ -31,11 +31,9 @@ def main(cfg: config.Settings) -> None:
         title="Bökman and Kahl 2023, Table 1: kinds of VGG11",
         heads=("network", "what it is"),
         columns=("parameters (million)",),
-        decimals=(4,),
+        decimals=(2,),
         absent="",
-        notes=(
-            f"Counted at the paper's width; at scale {cfg.scale} the networks are {cfg.vgg.training.width}/64 as wide.",
-        ),
+        notes=(f"Counted at the paper's width, 64; at scale {cfg.scale} it is {cfg.vgg.training.width}.",),
     )
     for kind, trained in TRAINED.items():
         cells = beside(results, known, [f"table1.{kind}.params_million"])

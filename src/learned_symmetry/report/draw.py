@@ -99,6 +99,7 @@ def filter_figure(
         drawn[title] = {"seed": filters[kind]["seed"], **{name: filters[kind][name] for name in names}}
     height, width = canvases[0].shape[:2]
     figure, axes = pictures(len(panels), 1, height / width)
+    figure.get_layout_engine().set(wspace=0.08)
     for panel, canvas, title in zip(axes, canvases, panels, strict=True):
         panel.imshow(canvas, interpolation="nearest")
         panel.set_axis_off()

@@ -121,7 +121,7 @@ KINDS = {  # networks of moskalev2023
 
 NETS = {  # VGG11s of bokman2023, in the order of its tables
     "cnn": Series("CNN", "#D55E00", "o", "-"),
-    "cnn_noaug": Series("CNN without augmentation", "0.45", "v", "-"),
+    "cnn_noaug": Series("CNN w/o aug", "0.45", "v", "-"),
     "cnn_inv": Series("CNN + inv-loss", "#0072B2", "D", "-"),
     "cnn_lateinv": Series("CNN + late inv-loss", "#56B4E9", "s", "-"),
     "gcnn": Series("GCNN", "#009E73", "^", "-"),
