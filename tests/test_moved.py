@@ -108,6 +108,22 @@ def test_the_codes_dimension_is_the_one_that_pytorch_picks(
     torch.testing.assert_close(softmax_kl(free, start, "code", "sum"), softmax_kl(new, start, "code", "sum"))
 
 
+@pytest.mark.parametrize("change", [1e-5, 1e-3])
+def test_kl_of_a_million_entries_in_float32_is_that_in_float64(change: float, randn: Callable[..., Tensor]) -> None:
+    """The textbook form is off by its own size and pulls all entries one way, where none has changed."""
+    start = 0.07 * randn(1_000_000)
+    new = start + change * randn(1_000_000)
+    found, gradients = [], []
+    for dtype in (torch.float32, torch.float64):
+        w = new.float().to(dtype).requires_grad_()
+        found.append(softmax_kl(w, start.float().to(dtype), "flat", "sum"))
+        gradients.append(torch.autograd.grad(found[-1], w)[0].double())
+    assert found[0].item() == pytest.approx(found[1].item(), rel=1e-3)
+    low, high = gradients
+    assert (low - high).norm() < 0.01 * high.norm()
+    assert abs(low.mean()) < 1e-4 * high.square().mean().sqrt()  # a constant is in no direction that it knows
+
+
 class Tiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
