@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from learned_symmetry.cloning.clone import Clone, ClonedConv, freeze
@@ -20,7 +21,9 @@ def test_parameter_counts() -> None:
     assert parameter_count(Dense([784, 256, 256, 512, 512, 256, 128, 10])) == 826_506
     assert parameter_count(Dense([784, 256, 512, 1024, 1024, 512, 256, 20])) == 2_568_724
     for classes, gcnn, cloned in ((10, 37_720, 26_910), (20, 38_230, 27_420)):
-        assert parameter_count(convolutional("c4", (10, 20, 20, 20), 50, 0.5, classes, true_layer("c4"))) == gcnn
+        assert (
+            parameter_count(convolutional("c4", (10, 20, 20, 20), "mean", 50, 0.5, classes, true_layer("c4"))) == gcnn
+        )
         clones = [Clone(layer, size, 9) for layer, size in layers("c4", 28)]
         assert sum(map(parameter_count, clones)) == 8_480_916
         unfrozen = made_of("c4", clones, classes)
@@ -31,7 +34,7 @@ def test_parameter_counts() -> None:
 
 
 def made_of(group: str, clones: list[Clone], classes: int = 10) -> Convolutional:
-    return convolutional(group, (10, 10, 20, 20), 50, 0.5, classes, lambda n, i, o: ClonedConv(clones[n], i, o))
+    return convolutional(group, (10, 10, 20, 20), "mean", 50, 0.5, classes, lambda n, i, o: ClonedConv(clones[n], i, o))
 
 
 @pytest.mark.parametrize("group", ["t2", "c4"])
@@ -47,11 +50,20 @@ def test_sizes_of_the_four_maps() -> None:
         sizes(15)
 
 
+def test_the_cnn_that_takes_the_largest_is_invariant_to_the_shifts_of_its_pooling(randn: Callable[..., Tensor]) -> None:
+    """Of a digit that stays far from the borders, by two pixels, where the mean needs four, which is both poolings."""
+    x = F.pad(randn(2, 1, 6, 6), (25,) * 4)
+    for over, shift in (("max", 2), ("mean", 4)):
+        network = convolutional("t2", (2, 3, 3, 3), over, 5, 0.5, 10, true_layer("t2")).double().eval()
+        torch.testing.assert_close(network(x.roll((shift, -shift), (2, 3))), network(x))
+        assert (network(x.roll(1, 2)) - network(x)).abs().max() > 1e-6
+
+
 def test_the_gcnn_is_invariant_to_quarter_turns_and_the_mlp_is_not(randn: Callable[..., Tensor]) -> None:
     def build(make: Callable[[], nn.Module]) -> nn.Module:
         return seeded(make, generator(0, "network")).double().eval()
 
-    gcnn = build(lambda: convolutional("c4", (2, 3, 3, 3), 5, 0.5, 10, true_layer("c4")))
+    gcnn = build(lambda: convolutional("c4", (2, 3, 3, 3), "mean", 5, 0.5, 10, true_layer("c4")))
     mlp, x = build(lambda: Dense([784, 8, 10])), randn(2, 1, 28, 28)
     torch.testing.assert_close(gcnn(x.rot90(1, (-2, -1))), gcnn(x))
     assert (mlp(x.rot90(1, (-2, -1))) - mlp(x)).abs().max() > 0.01

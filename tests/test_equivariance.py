@@ -165,7 +165,7 @@ def unrolled(activation: Tensor) -> Tensor:
 
 
 HIDDEN, MAPS = ("layer1", "layer2", "layer3"), ("layer1", "layer2", "layer3", "layer4")
-CLASSIFIER = {"channels": (3, 3, 4, 4), "hidden": 5, "p": 0.5, "classes": 10}
+CLASSIFIER = {"channels": (3, 3, 4, 4), "over": "mean", "hidden": 5, "p": 0.5, "classes": 10}
 FAMILIES = {  # network, its layers
     "nix2022 cnn": (lambda: CNN((6, 5, 4)), cnn.LAYERS),
     "nix2022 mlp": (lambda: MLP((60, 50, 40)), mlp.LAYERS),

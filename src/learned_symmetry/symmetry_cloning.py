@@ -97,7 +97,9 @@ class Experiment:
         block = self.cfg.classifiers
 
         def build() -> Convolutional:
-            return convolutional(self.group, channels, block.hidden, block.dropout, self.task(task).classes, layer)
+            over = block.pooled[self.group]
+            classes = self.task(task).classes
+            return convolutional(self.group, channels, over, block.hidden, block.dropout, classes, layer)
 
         return models.seeded(build, generator(seed, "classifier", self.group, task))
 

@@ -100,6 +100,7 @@ class Classifiers(Strict):
     cnn: Channels
     gcnn: Channels
     cloned: Channels
+    pooled: dict[Group, Literal["mean", "max"]]
     hidden: PositiveInt
     dropout: float = Field(ge=0, lt=1)
     mlp: Widths
