@@ -34,7 +34,8 @@ def main(cfg: config.Settings) -> None:
             "Relative error: of the outputs, to the true layer's, in mean squares, on fresh Gaussian images and"
             " kernels; no clone of B < 9 blocks can have less than (9 - B) / 9 in expectation (derived, protocol 2.1).",
             f"Equivariance error: of moving before against moving after, shifts by {shifts} pixels and quarter turns;"
-            " an exact layer has none. Plain: without the embedding of the kernel.",
+            " an exact layer has none. Plain: without the embedding of the kernel; 10 blocks and plain are of the"
+            " fourth layer's size, the others of the first's.",
             f"Small: {block.channels} channels in and out, images of {block.size.t2} pixels a side, for the steerable"
             f" layer {block.size.so2}, and shifts by {mixer_shifts}.",
         ),

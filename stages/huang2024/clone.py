@@ -20,27 +20,27 @@ def main(cfg: Huang2024, group: Group) -> None:
     device = record.resolve_device(cfg.engine.device)
     for layer, pairs in groupby(layers(group, cfg.canvas.size(group)), key=lambda pair: pair[0]):
         sizes = [size for _, size in pairs]
-        runs = []
-        for size in sizes:
-            alone = (layer, size) == ("t2", sizes[0])  # the rest of the forms are compared here only
-            forms = [f"b{blocks}" for blocks in (cfg.cloning.blocks if alone else CLONED)]
-            for form in [*forms, "plain"] if alone else forms:
-                runs += clone_runs(cfg, layer, size, form, device)
+        forms = {size: [f"b{blocks}" for blocks in CLONED] for size in sizes}
+        if layer == "t2":  # no classifier has the other forms: they are compared where that is cheap
+            forms[sizes[-1]] = [*(f"b{blocks}" for blocks in cfg.cloning.blocks), "plain"]
+        runs = [run for size in sizes for form in forms[size] for run in clone_runs(cfg, layer, size, form, device)]
         fitted = fit_clones(runs, cfg, cfg.cloning, out.scratch, device, f"{layer} clones")
-        keep(cfg, out, layer, sizes[0], fitted)
+        keep(cfg, out, layer, forms, fitted)
     out.write()
 
 
-def keep(cfg: Huang2024, out: record.Stage, layer: str, first: int, fitted: list[Fitted]) -> None:
-    """Keep all clones; those of the layer's first size have rows in the table of clones."""
-    of_size = {size: Errors(layer, size, cfg.cloning.measured) for size in {f.run.objective.size for f in fitted}}
+def keep(cfg: Huang2024, out: record.Stage, layer: str, forms: dict[int, list[str]], fitted: list[Fitted]) -> None:
+    """Keep all clones; those of the first of the layer's sizes that has their form have rows in the table of clones."""
+    of_size = {size: Errors(layer, size, cfg.cloning.measured) for size in forms}
+    shown = {form: size for size in reversed(forms) for form in forms[size]}
+    first = next(iter(forms))
     rows: dict[str, list[dict[str, float]]] = {}
     for done in fitted:
         _, _, form, _ = done.run.name.split("/")
         size, blocks = done.run.objective.size, done.run.network.blocks
         found = {} if done.dropped else of_size[size].of_clone(done.network())
         out.runs.append(done.record(found | {"floor": floor(layer, blocks)}, form=form))
-        if size == first:
+        if size == shown[form]:
             rows.setdefault(f"{layer}_{form}", []).append(found)
     rows[f"linear_{layer}"] = [of_size[first].equivariance(untrained(layer, first, seed)) for seed in range(cfg.seeds)]
     for row, found in rows.items():
