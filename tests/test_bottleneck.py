@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from learned_symmetry.flip_merge import Merge, geometry, merged, row
+from learned_symmetry.flip_merge import COLUMNS, Merge, geometry, merged, row
 from learned_symmetry.merge.average import averaged
 from learned_symmetry.merge.matching import matched, moments
 from learned_symmetry.merge.permute import assert_same, flipped, permuted
@@ -119,8 +119,9 @@ def test_repair_gives_each_block_the_mean_of_its_endpoints_statistics() -> None:
 
 
 def test_a_row_reports_equation_4() -> None:
-    accuracies = iter([0.8, 0.7, 0.01, 0.3, 0.6, 0.66])
-    told, _ = row(small(), images().split(8), lambda network: next(accuracies), HOW)
-    assert told["halfway_accuracy_nopermute"] == 0.01
+    given = {"accuracy": 0.8, "flip_accuracy": 0.7, "halfway_accuracy_norepair": 0.6, "halfway_accuracy": 0.66}
+    told, _ = row(small(), images().split(8), lambda networks: {name: given.get(name, 0.0) for name in networks}, HOW)
+    assert told.keys() == set(COLUMNS)
     assert told["gcnn_barrier_norepair"] == pytest.approx((0.75 - 0.6) / 0.75)
     assert told["gcnn_barrier"] == pytest.approx((0.75 - 0.66) / 0.75)
+    assert told["invariance_error"] > 0

@@ -327,7 +327,10 @@ def names_read() -> set[str]:
         ("moskalev2023", {"mirror", "resamples", "beta2", "dropped_class", "sampling", "grid", "saliency_steps"}),
         ("huang2024", {"mirror", "resamples", "beta2", "images_are", "downsample", "iterations", "decoupled"}),
         ("bruintjes2023", {"mirror", "resamples", "match", "sigmas", "images"}),
-        ("bokman2023", {"mirror", "resamples", "draws", "corr_eps", "late_start", "bfloat16"}),
+        (
+            "bokman2023",
+            {"mirror", "resamples", "draws", "corr_eps", "late_start", "bfloat16", "least_area", "notebook_resize"},
+        ),
     ],
 )
 def test_every_setting_is_used_somewhere(paper: str, some: set[str]) -> None:

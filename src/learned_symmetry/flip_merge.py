@@ -12,12 +12,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from learned_symmetry.groups import Flip
+from learned_symmetry.measure.mirrored_filters import matched_twin
+from learned_symmetry.measure.relative_invariance import relative_invariance
 from learned_symmetry.merge.average import averaged, relative_barrier
 from learned_symmetry.merge.matching import matched, moments
 from learned_symmetry.merge.permute import Permutations, assert_same, flipped, permuted
 from learned_symmetry.merge.repair import goals, reset_norms, statistics, with_norms
 from learned_symmetry.models.bottleneck import BottleneckResNet
+from learned_symmetry.precision import ieee_float32
 
+Accuracies = Callable[[dict[str, nn.Module]], dict[str, float]]  # networks by name -> theirs, in one pass of the images
+COLUMNS = (  # of a row: Tables 3 and 5, then two that only the authors' notebook prints
+    "invariance_error",
+    "accuracy",
+    "flip_accuracy",
+    "halfway_accuracy_norepair",
+    "halfway_accuracy",
+    "gcnn_barrier_norepair",
+    "gcnn_barrier",
+    "halfway_accuracy_nopermute",
+    "halfway_accuracy_nobnreset",
+)
 CHECKED = 8  # images on which relabelling is seen to change nothing
 
 
@@ -55,16 +71,26 @@ def merged(
 
 @torch.no_grad()
 def row(
-    network: BottleneckResNet, batches: Sequence[Tensor], accuracy: Callable[[nn.Module], float], how: Merge
+    network: BottleneckResNet, batches: Sequence[Tensor], accuracies: Accuracies, how: Merge
 ) -> tuple[dict[str, float], Permutations]:
-    """The accuracies and barriers of one row, by column, and the permutations that match the mirror image."""
-    halfway, order = merged(network, batches, how)
-    told = {"accuracy": accuracy(network), "flip_accuracy": accuracy(flipped(network))}
-    told |= {column: accuracy(made) for column, made in halfway.items()}
+    """The columns of one row, and the permutations that match the mirror image.
+
+    The invariance error is that on the calibration images.
+    """
+    with ieee_float32():
+        halfway, order = merged(network, batches, how)
+    told = accuracies({"accuracy": network, "flip_accuracy": flipped(network), **halfway})
+    told["invariance_error"] = relative_invariance(network, torch.cat(list(batches)), Flip())
     for kind in ("", "_norepair"):
         ends = (told["accuracy"], told["flip_accuracy"])
         told[f"gcnn_barrier{kind}"] = relative_barrier(*ends, told[f"halfway_accuracy{kind}"])
     return told, order
+
+
+def stem(network: BottleneckResNet, orders: Permutations) -> dict[str, list]:
+    """What Figure 9 shows: the stem's filters (out, 3, k, k), and mirrored in the order that matches them, as lists."""
+    filters = network.conv1.weight.cpu()
+    return {"filters": filters.tolist(), "twins": matched_twin(filters, orders["maxpool"].cpu()).tolist()}
 
 
 @torch.no_grad()

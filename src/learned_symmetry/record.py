@@ -60,6 +60,7 @@ class Stage:
         self.started = time.perf_counter()
         self.metrics: dict[str, dict[str, Any]] = {}
         self.runs: list[RunRecord] = []
+        self.not_run: dict[str, str] = {}  # what could not be measured -> what is missing, and how to supply it
         self.notes: dict[str, Any] = {}  # what is neither a metric nor a run, for the artefacts
         self._leftovers = SCRATCH / cfg.scale / paper / name
         self.scratch = self._leftovers / fingerprint
@@ -77,7 +78,9 @@ class Stage:
         result = {
             "metrics": dict(sorted(self.metrics.items())),
             "runs": [_row(run) for run in self.runs],
-            "provenance": self._about() | {"dropped": {r.name: r.dropped for r in self.runs if r.dropped}},
+            "provenance": self._about()
+            | {"dropped": {r.name: r.dropped for r in self.runs if r.dropped}}
+            | ({"not_run": self.not_run} if self.not_run else {}),
         } | ({"notes": self.notes} if self.notes else {})
         wall = time.perf_counter() - self.started
         path = result_path(self.cfg.scale, self.paper, self.name)

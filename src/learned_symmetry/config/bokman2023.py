@@ -56,8 +56,94 @@ class Vgg(Strict):
     merging: VggMerging
 
 
+class Merge(Strict):
+    """How networks with norms are matched and repaired."""
+
+    corr_eps: PositiveFloat
+    repair_eps: PositiveFloat
+
+
+class Rate(Strict):
+    lr: PositiveFloat
+
+
+class SimSiam(Rate):
+    """`least_area` of a crop, as a share; the others are of the projector, the predictor and `ColourJitter`."""
+
+    out: PositiveInt
+    hidden: PositiveInt
+    least_area: Share
+    jitter: Share
+    jittered: Share
+    grey: Share
+
+
+class Head(Rate):
+    epochs: PositiveInt
+
+
+class Small(Strict):
+    """ResNets on CIFAR-10. Networks see the first `train_images` and are tested on the first `test_images`."""
+
+    seeds: PositiveInt
+    sizes: list[PositiveInt] = Field(min_length=2, max_length=2)
+    blocks: list[PositiveInt] = Field(min_length=1)
+    width: PositiveInt
+    mean: Channels
+    std: Channels
+    padding: NonNegativeInt
+    batch: PositiveInt
+    momentum: Share
+    weight_decay: NonNegativeFloat
+    warmup: Share
+    train_images: PositiveInt
+    test_images: PositiveInt
+    watched_images: PositiveInt
+    calibration_images: PositiveInt
+    calibration_batch: PositiveInt
+    epochs: PositiveInt
+    supervised: Rate
+    supervised_inv: Rate
+    simsiam: SimSiam
+    head: Head
+
+
+class DistributedTraining(Strict):
+    """`decay`: factor of the learning rate after each `decay_every` epochs. `batch` is that of all processes."""
+
+    epochs: PositiveInt
+    batch: PositiveInt
+    lr: PositiveFloat
+    momentum: Share
+    weight_decay: NonNegativeFloat
+    decay: PositiveFloat
+    decay_every: PositiveInt
+    workers: NonNegativeInt
+    bfloat16: bool
+
+
+class ImageNet(Strict):
+    blocks: list[PositiveInt] = Field(min_length=1)
+    width: PositiveInt
+    resize: PositiveInt
+    notebook_resize: PositiveInt
+    calibration_images: PositiveInt
+    calibration_batch: PositiveInt
+    geometry_images: PositiveInt
+    workers: NonNegativeInt
+    training: DistributedTraining
+
+
+class Resnet(Strict):
+    merge: Merge
+    inv_weight: NonNegativeFloat
+    small: Small
+    imagenet: ImageNet
+
+
 class Bokman2023(Settings):
     theory: Theory
+    resnet: Resnet
     vgg: Vgg
 
     def verify(self) -> None:

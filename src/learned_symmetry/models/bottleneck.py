@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from learned_symmetry.merge.channels import Channels
 
 EXPANSION = 4
+STEM = 7  # pixels a side of the filters of ResNet-50's stem
 
 
 class Bottleneck(nn.Module):
@@ -106,4 +107,4 @@ class BottleneckResNet(nn.Module):
 
 def resnet50(classes: int = 1000) -> BottleneckResNet:
     """25,557,032 parameters; torchvision's ``state_dict`` fits."""
-    return BottleneckResNet((3, 4, 6, 3), width=64, classes=classes, stem=7)
+    return BottleneckResNet((3, 4, 6, 3), width=64, classes=classes, stem=STEM)

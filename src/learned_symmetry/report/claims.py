@@ -40,7 +40,9 @@ def _claim(claim: Mapping[str, Any], predicate: Predicate, measured: Measured, d
         if measured.metrics.get(name, {}).get(statistic) is None:
             told["missing"].append(written)
     if told["missing"]:
-        return told | {"reason": f"missing: {', '.join(told['missing'])}"}
+        stages = {measured.origin[name] for name, _ in predicate.names.values() if name in measured.origin}
+        why = {text for stage in stages for text in measured.provenance[stage].get("not_run", {}).values()}
+        return told | {"reason": "; ".join([f"missing: {', '.join(told['missing'])}", *sorted(why)])}
     metrics = {name: measured.metrics[name] for name, _ in predicate.names.values()}
     stages = sorted({measured.origin[name] for name in metrics})
     values = {w: _resampled(metrics[name], statistic, draws) for w, (name, statistic) in predicate.names.items()}

@@ -66,12 +66,16 @@ def shift_legend(figure: Figure, reference_label: str) -> None:
 
 
 def mosaic(axes: Axes, tiles: Sequence[Sequence[Sequence[float]]], title: str, *, signed: bool = False) -> None:
-    """Square tiles in rows of as many, row by row, with a gap between them; `signed` values are red and blue."""
+    """Tiles in rows of as many, row by row, with a gap between them; `signed` values are red and blue.
+
+    A tile is (height, width), or (height, width, 3) in colours from 0 to 1.
+    """
     array = np.array(tiles)
     side = int(np.ceil(np.sqrt(len(array))))
-    rows, height, width = -(-len(array) // side), *array.shape[1:]
+    rows, (height, width), colours = -(-len(array) // side), array.shape[1:3], array.shape[3:]
     gap = max(1, round(0.12 * height)) if height > 8 else 1
-    canvas = np.full((rows * (height + gap) - gap, side * (width + gap) - gap), np.nan)
+    empty = 1.0 if colours else np.nan  # white
+    canvas = np.full((rows * (height + gap) - gap, side * (width + gap) - gap, *colours), empty)
     for number, tile in enumerate(array):
         top, left = number // side * (height + gap), number % side * (width + gap)
         canvas[top : top + height, left : left + width] = tile

@@ -73,6 +73,8 @@ def _bruintjes2023(cfg: Any) -> list[str]:
 THEORY_TO_COME = ("lemma22", "prop23", "propb1", "examplec1", "examplec2", "propd1", "lemmad3", "propd4", "lemmae1")
 THEORY_TO_COME += ("kernel_constraint",)
 
+SMALL = ("supervised", "supervised_inv", "simsiam")  # small ResNets of bokman2023
+
 PAPERS = {
     "nix2022": Paper(
         title="Nix et al. 2022, *Can Functional Transfer Methods Capture Simple Inductive Biases?*",
@@ -128,15 +130,15 @@ PAPERS = {
             "If a network as a whole is equivariant, is each of its layers? How far is an ordinary CNN, trained on"
             " images and their mirror images, from one whose filters are symmetric or come in mirrored pairs?"
         ),
-        stages=lambda cfg: ["vgg_train_plain", "vgg_train_invariance", "vgg_merge", "vgg_pairs", "vgg_path", "theory"],
+        stages=lambda cfg: [
+            *("vgg_train_plain", "vgg_train_invariance", "vgg_merge", "vgg_pairs", "vgg_path", "theory"),
+            *(*(f"small_{kind}" for kind in SMALL), "small_merge", "resnet50"),
+        ],
         artefacts=(
             *("table1", "table2", "table4", "fig1", "fig4", "fig5", "fig6", "fig7", "fig8", "scatter", "path"),
-            "theory",
+            *("theory", "table3", "table5", "table5_small", "fig9"),
         ),
-        to_come=(
-            *("table3.", "table5.", "notebook.", "geometry."),
-            *(f"theory.{name}." for name in THEORY_TO_COME),
-        ),
+        to_come=(*(f"theory.{name}." for name in THEORY_TO_COME),),
     ),
 }
 
