@@ -84,7 +84,8 @@ def test_report_of_both_scales(here: Path) -> None:
     shown = Document(html)
     assert {"data:nix2022/quick", "data:nix2022/full", "artefact:nix2022/full/fig2"} <= shown.json.keys()
     assert "artefact:nix2022/quick/fig2" not in shown.json
-    assert html.count("not judged, missing: ") == 2 * sum("not run" in verdicts(c) for c in claims_of(shown))
+    rows = [named for tag, named in shown.elements if tag == "tr" and named.get("id", "").startswith("nix2022/N")]
+    assert html.count("not judged, missing: ") == 2 * sum(row["data-verdicts"] == "not run" for row in rows) > 0
     files = [Path("README.md"), *sorted(Path("paper/report").iterdir())]
     first = [file.read_bytes() for file in files]
     report.main()
@@ -94,14 +95,6 @@ def test_report_of_both_scales(here: Path) -> None:
 def few(scale: str) -> Nix2022:
     """The made-up settings with few resamples: no verdict here is close."""
     return settings(scale).model_copy(update={"report": config.Report(resamples=200, seed=0)})
-
-
-def claims_of(document: Document) -> list[dict[str, str]]:
-    return [named for tag, named in document.elements if tag == "tr" and "data-verdicts" in named]
-
-
-def verdicts(claim: dict[str, str]) -> list[str]:
-    return claim["data-verdicts"].split("|")
 
 
 def test_stand_in_data_gives_no_verdict(here: Path) -> None:

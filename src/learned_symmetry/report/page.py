@@ -65,7 +65,7 @@ def _paper(key: str, pipelines: dict[str, dict[str, pipeline.Stage]]) -> dict[st
         "key": key,
         "about": papers.of(key),
         "outcomes": found,
-        "claims": [_claim(claim, found) for claim in summary.by_claim(found).values()],
+        "claims": [_claim(claim, found) for claim in (summary.by_claim(found) or _unjudged(key)).values()],
         "artefacts": _artefacts(key, found, pipelines),
         "data": {outcome.scale: _data(outcome, pipelines[outcome.scale]) for outcome in found},
         "notes": notes.read_text().partition("\n")[2] if notes.exists() else "",  # without its title
@@ -77,10 +77,15 @@ def _claim(claim: summary.Claim, found: list[Outcome]) -> dict[str, Any]:
     return claim | {
         "paper": summary.the_papers(claim),
         "star": not summary.required(claim),
-        "verdicts": sorted({listed["verdict"] for _, listed in judged}),
+        "verdicts": sorted({listed["verdict"] for _, listed in judged} or {"not run"}),
         "judged": {outcome.scale: listed for outcome, listed in judged},
         "metrics": metrics_of(claim["predicate"]),
     }
+
+
+def _unjudged(key: str) -> dict[str, summary.Claim]:
+    """The claims of a paper without results."""
+    return {c["id"]: {"paper_value": None, "evidence": None, "required": None} | c for c in reference.of(key).claims}
 
 
 def _artefacts(key: str, found: list[Outcome], pipelines: dict[str, dict[str, pipeline.Stage]]) -> list[dict[str, Any]]:
