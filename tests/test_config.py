@@ -177,6 +177,7 @@ def test_a_wrong_type_is_told_with_its_value(key: str, value: Any, tmp_path: Pat
         ("nix2022.quick.heads", ["max"]),
         ("nix2022.full.schedules.student.batch", 0),  # of a scale that is not the current one
         ("bruintjes2023.controlled.kernel", 4),
+        ("bokman2023.theory.cooccurrence.cells", 3),
         ("engine.device", "gpu"),
         ("engine.checkpoint_seconds", -1),
         ("report.resamples", 1),
@@ -329,7 +330,7 @@ def names_read() -> set[str]:
         ("bruintjes2023", {"mirror", "resamples", "match", "sigmas", "images"}),
         (
             "bokman2023",
-            {"mirror", "resamples", "draws", "corr_eps", "late_start", "bfloat16", "least_area", "notebook_resize"},
+            {"resamples", "draws", "cells", "corr_eps", "late_start", "bfloat16", "least_area", "notebook_resize"},
         ),
     ],
 )

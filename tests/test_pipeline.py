@@ -43,7 +43,7 @@ READS = {  # artefact -> what the paths of the results have in common that it re
     | dict.fromkeys(("fig6b", "fig6b_numbers"), ("/measure_widths",)),
     "bokman2023": {"table5_small": ("/small_merge",), "fig9": ("/small_merge", "/resnet50")}
     | dict.fromkeys(("table3", "table5"), ("/resnet50",))
-    | {"theory": ("/theory",), "table4": ("/vgg_pairs",), "path": ("/vgg_path",)}
+    | {"theory": ("/theory",), "fig10": ("/theory",), "table4": ("/vgg_pairs",), "path": ("/vgg_path",)}
     | dict.fromkeys(("table1", "table2", "fig1", "fig4", "fig5", "fig6", "fig7", "fig8", "scatter"), ("/vgg_merge",)),
 }
 
@@ -371,6 +371,7 @@ def test_every_stage_of_bokman2023_runs_at_smoke_and_a_second_time_gives_the_sam
         fig7,
         fig8,
         fig9,
+        fig10,
         path,
         scatter,
         table1,
@@ -414,6 +415,7 @@ def test_every_stage_of_bokman2023_runs_at_smoke_and_a_second_time_gives_the_sam
         table5,
         table5_small,
         fig9,
+        fig10,
     ):
         artefact.main(cfg)
     drawn = {path.name for path in Path("paper/artefacts/smoke/bokman2023").iterdir()}

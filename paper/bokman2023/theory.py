@@ -29,9 +29,9 @@ def main(cfg: config.Settings) -> None:
         absent="",
         decimals=(0, None, None),
     )
-    for key, about in read_result(cfg.scale, "bokman2023", "theory")["notes"].items():
-        cells = [Cell(results.metrics.get(f"theory.{key}.{column}"), None) for column in COLUMNS]
-        table.rows.append(((about["statement"], about["tried"]), cells))
+    for about in read_result(cfg.scale, "bokman2023", "theory")["notes"]["statements"]:
+        found = [results.metrics.get(f"theory.{about['key']}.{column}") for column in COLUMNS]
+        table.rows.append(((about["name"], about["tried"]), [metric and Cell(metric, None) for metric in found]))
     save_table(table, "bokman2023", "theory", cfg.scale, results.facts())
 
 

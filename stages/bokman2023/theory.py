@@ -18,13 +18,15 @@ SOURCE = "random cases, generated"
 
 def main(cfg: Bokman2023) -> None:
     out = record.Stage(cfg, PAPER, "theory", source=SOURCE)
+    out.notes["statements"] = []
     for key, statement in theory.STATEMENTS.items():
-        found = statement.check(cfg.theory.draws, generator(0, key))
+        found = statement.check(cfg.theory, generator(0, key))
         told = {"cases": float(found.cases), "residual": found.residual}
         told |= {} if found.witness is None else {"witness": found.witness}
         for name, value in {**told, **found.quantities}.items():
             out.metric(f"theory.{key}.{name}", [value])
-        out.notes[key] = {"statement": statement.name, "tried": statement.tried}
+        out.notes["statements"].append({"key": key, "name": statement.name, "tried": statement.tried})
+        out.notes |= {key: found.shown} if found.shown else {}
     out.write()
 
 

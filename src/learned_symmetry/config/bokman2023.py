@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from learned_symmetry.config import Settings, Strict
 from learned_symmetry.errors import UserError
@@ -13,8 +13,26 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Channels = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]  # red, green, blue
 
 
+class Cooccurrence(Strict):
+    images: PositiveInt
+    cells: PositiveInt
+    shapes: PositiveInt
+
+    @model_validator(mode="after")
+    def _fits(self) -> Cooccurrence:
+        if 2 * self.shapes > self.cells**2:
+            raise ValueError(f"{self.shapes} shapes and as many mirror images do not fit into {self.cells}^2 cells")
+        return self
+
+
 class Theory(Strict):
     draws: PositiveInt
+    sizes: list[Annotated[int, Field(ge=2)]] = Field(min_length=1)
+    condition: float = Field(gt=1)
+    points: int = Field(ge=3)
+    weights: PositiveInt
+    directions: int = Field(ge=9)
+    cooccurrence: Cooccurrence
 
 
 class VggTraining(Strict):

@@ -70,9 +70,6 @@ def _bruintjes2023(cfg: Any) -> list[str]:
     return ["controlled", "similarity", *trained, "measure_mnist6", "measure_augmentations", "measure_widths"]
 
 
-THEORY_TO_COME = ("lemma22", "prop23", "propb1", "examplec1", "examplec2", "propd1", "lemmad3", "propd4", "lemmae1")
-THEORY_TO_COME += ("kernel_constraint",)
-
 SMALL = ("supervised", "supervised_inv", "simsiam")  # small ResNets of bokman2023
 
 PAPERS = {
@@ -136,9 +133,8 @@ PAPERS = {
         ],
         artefacts=(
             *("table1", "table2", "table4", "fig1", "fig4", "fig5", "fig6", "fig7", "fig8", "scatter", "path"),
-            *("theory", "table3", "table5", "table5_small", "fig9"),
+            *("theory", "fig10", "table3", "table5", "table5_small", "fig9"),
         ),
-        to_come=(*(f"theory.{name}." for name in THEORY_TO_COME),),
     ),
 }
 
