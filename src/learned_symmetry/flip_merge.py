@@ -6,6 +6,7 @@ Protocol 2.6. The calibration batches serve matching, the batch-norm reset and R
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ def row(
 ) -> tuple[dict[str, float], Permutations]:
     """The columns of one row, and the permutations that match the mirror image.
 
-    The invariance error is that on the calibration images.
+    The invariance error is that on the calibration images; barriers of networks that are never right are NaN.
     """
     with ieee_float32():
         halfway, order = merged(network, batches, how)
@@ -83,7 +84,8 @@ def row(
     told["invariance_error"] = relative_invariance(network, torch.cat(list(batches)), Flip())
     for kind in ("", "_norepair"):
         ends = (told["accuracy"], told["flip_accuracy"])
-        told[f"gcnn_barrier{kind}"] = relative_barrier(*ends, told[f"halfway_accuracy{kind}"])
+        barrier = relative_barrier(*ends, told[f"halfway_accuracy{kind}"]) if any(ends) else math.nan
+        told[f"gcnn_barrier{kind}"] = barrier
     return told, order
 
 

@@ -11,6 +11,7 @@ pixels, needs neither. Started again after a kill, the stage measures the rows t
 from __future__ import annotations
 
 import json
+import os
 from functools import lru_cache, partial
 from typing import Any
 
@@ -52,7 +53,7 @@ def main(cfg: Bokman2023) -> None:
             params = {"row": entry["title"], "size": entry["size"], "weights": told["weights"]}
             out.runs.append(record.RunRecord(name, 0, params, told["columns"]))
             out.notes[name] = told["stem"]
-        tables = ["notebook"] if name == NOTEBOOK else ["table5"] + ["table3"] * (entry["size"] == 224)
+        tables = ["notebook"] if name == NOTEBOOK else ["table5"] if name.endswith("_225") else ["table3", "table5"]
         for table in tables:
             for column in COLUMNS:
                 out.metric(f"{table}.{name}.{column}", [told["columns"].get(column)])
@@ -111,7 +112,8 @@ class Images:
 
     def _loader(self, listing: Listing, seen: Preprocessing) -> DataLoader:
         pictures = Pictures(listing, seen.evaluation())
-        return DataLoader(pictures, self.settings.calibration_batch, num_workers=self.settings.workers)
+        workers = min(self.settings.workers, os.cpu_count() or 1)
+        return DataLoader(pictures, self.settings.calibration_batch, num_workers=workers)
 
 
 def measured(cfg: Bokman2023, name: str, entry: dict[str, Any], images: Images) -> dict[str, Any] | Absent:
