@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from learned_symmetry.errors import UserError
 from learned_symmetry.report.measured import Measured, Metric
 from learned_symmetry.report.reference import Reference
 from learned_symmetry.report.style import GREY, SCORES, SERIES, Series, pictures
@@ -91,30 +90,30 @@ def filter_figure(
 ) -> tuple[Figure, dict[str, Any]]:
     """Pairs of 3 x 3 filters in colour, of bokman2023: panels by title, each (kind, name of the left, of the right).
 
-    Values of a panel are scaled to its largest, which is black or white, and 0 is grey. Raises `UserError` where no
-    network of a kind was kept.
+    Values of a panel are scaled to its largest, which is black or white, and 0 is grey. A panel is empty and says so
+    where every network of its kind was dropped.
     """
-    drawn, canvases = {}, []
+    drawn: dict[str, Any] = {}
+    canvases = []
     for title, (kind, *names) in panels.items():
-        if kind not in filters:
-            raise UserError(f"every {kind} was dropped, so there is nothing to draw; mend bokman2023.vgg.training")
-        left, right = (np.array(filters[kind][name]).reshape(-1, 3, 3, 3).transpose(0, 2, 3, 1) for name in names)
+        shown = filters.get(kind, {name: [] for name in names})
+        left, right = (np.array(shown[name]).reshape(-1, 3, 3, 3).transpose(0, 2, 3, 1) for name in names)
         canvases.append(_pairs(left, right, (8 if len(left) <= 64 else 16) // len(panels)))
-        drawn[title] = {"seed": filters[kind]["seed"], **{name: filters[kind][name] for name in names}}
-    height, width = canvases[0].shape[:2]
+        drawn[title] = {"seed": shown.get("seed"), **{name: shown[name] for name in names}}
+    height, width = np.max([canvas.shape[:2] for canvas in canvases], axis=0)
     figure, axes = pictures(len(panels), 1, height / width)
     figure.get_layout_engine().set(wspace=0.08)
     for panel, canvas, title in zip(axes, canvases, panels, strict=True):
         panel.imshow(canvas, interpolation="nearest")
         panel.set_axis_off()
-        panel.set_title(title)
+        panel.set_title(title if drawn[title]["seed"] is not None else f"{title}: every network was dropped")
     return figure, drawn
 
 
 def _pairs(left: np.ndarray, right: np.ndarray, columns: int, zoom: int = 8, within: int = 3, gap: int = 12) -> Any:
     """Filters (n, 3, 3, 3) side by side, in rows of `columns` pairs on white; sizes in pixels."""
-    limit = 2 * max(np.abs(left).max(), np.abs(right).max())
-    side, rows = 3 * zoom, -(-len(left) // columns)
+    limit = 2 * max(np.abs(side).max(initial=0) for side in (left, right))
+    side, rows = 3 * zoom, max(1, -(-len(left) // columns))
     step = 2 * side + within + gap
     canvas = np.ones((rows * (side + gap) - gap, columns * step - gap, 3))
     for number, pair in enumerate(zip(left, right, strict=True)):
