@@ -64,16 +64,18 @@ def measure_all(
             parts.append(None)
             continue
         layers = network.to(device).strides
-        scores = equivariance(network, batches, moves, layers, similarity(cfg.measure), elements=elements)
+        view = getattr(network, "view", lambda activation: activation)
+        scores = equivariance(network, batches, moves, layers, similarity(cfg.measure), elements=elements, view=view)
         parts.append(by_part(scores, cfg.measure.match))
-        out.runs.append(_kept(f"{row}/seed{seed}", seed, scores, elements))
+        out.runs.append(kept(f"{row}/seed{seed}", seed, scores, elements))
     for part in next(filter(None, parts), {}):
         for kind in ("inv", "eqv"):
             out.metric(f"{row}.{kind}.{part}", [None if told is None else told[part][kind] for told in parts])
     return parts
 
 
-def _kept(name: str, seed: int, scores: Mapping[str, Scores], elements: Sequence[int]) -> record.RunRecord:
+def kept(name: str, seed: int, scores: Mapping[str, Scores], elements: Sequence[int]) -> record.RunRecord:
+    """A run that holds its parts by both ways to match channels, and every layer's scores as curves over elements."""
     numbers, curves = {}, {}
     for match in ("mean", "sample"):
         for part, told in by_part(scores, match).items():

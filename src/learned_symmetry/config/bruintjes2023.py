@@ -145,6 +145,51 @@ class CIFAR10(Strict):
     training: Training
 
 
+class Published(Strict):
+    tag: str
+    top1: Share
+
+
+class ImageNet(Strict):
+    """Published networks; `weights`: only those that the user supplies, or downloaded too."""
+
+    networks: dict[Literal["effnet_b6", "effnet_b7", "resnext101", "inception_v3", "vit", "mixer"], Published]
+    seed: int
+    weights: Literal["supplied", "download"]
+    images: PositiveInt
+    shifts: list[PositiveInt] = Field(min_length=1)
+
+
+class SmallCNN(Strict):
+    kind: Literal["cnn"]
+    depth: PositiveInt
+    width: PositiveInt
+
+
+class SmallViT(Strict):
+    kind: Literal["vit"]
+    depth: PositiveInt
+    width: PositiveInt
+    heads: PositiveInt
+
+
+class SmallMixer(Strict):
+    kind: Literal["mixer"]
+    depth: PositiveInt
+    width: PositiveInt
+
+
+class Small(Strict):
+    seeds: PositiveInt
+    networks: dict[
+        Literal["cnn_s", "cnn_l", "vit_s", "vit_l", "mixer_s", "mixer_l"],
+        Annotated[SmallCNN | SmallViT | SmallMixer, Field(discriminator="kind")],
+    ]
+    optimiser: Adam
+    drop: PositiveFloat
+    training: Training
+
+
 class Bruintjes2023(Settings):
     seeds: PositiveInt
     measure: Measure
@@ -153,3 +198,5 @@ class Bruintjes2023(Settings):
     maps: Maps
     mnist6: MNIST6
     cifar10: CIFAR10
+    imagenet: ImageNet
+    small: Small

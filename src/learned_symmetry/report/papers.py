@@ -65,9 +65,12 @@ def classified() -> list[str]:
 RESIDUAL = ("none", "crops", "flips", "cutmix", "randaugment", "s1", "s2", "s4", "s8")  # networks on CIFAR-10
 
 
+MEASURED = ("measure_mnist6", "measure_augmentations", "measure_widths", "imagenet", "small")
+
+
 def _bruintjes2023(cfg: Any) -> list[str]:
     trained = ["train_mnist6", *(f"train_cifar10_{kind}" for kind in RESIDUAL)]
-    return ["controlled", "similarity", *trained, "measure_mnist6", "measure_augmentations", "measure_widths"]
+    return ["controlled", "similarity", *trained, *MEASURED]
 
 
 SMALL = ("supervised", "supervised_inv", "simsiam")  # small ResNets of bokman2023
@@ -118,8 +121,17 @@ PAPERS = {
             "fig6a_numbers",
             "fig6b",
             "fig6b_numbers",
+            "fig4",
+            "fig4_numbers",
+            "fig4_small",
+            "fig4_small_numbers",
+            "fig7a",
+            "fig7b",
+            "fig7_numbers",
+            "fig7a_small",
+            "fig7b_small",
+            "fig7_small_numbers",
         ),
-        to_come=("fig4.", "fig7a.", "fig7b."),
     ),
     "bokman2023": Paper(
         title="Bökman and Kahl 2023, *Investigating how ReLU-networks encode symmetries*",

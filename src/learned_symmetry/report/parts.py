@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from learned_symmetry.report import style
+from learned_symmetry.report import draw, style
 from learned_symmetry.report.artefact import Cell, Table
 from learned_symmetry.report.measured import Measured, Metric
 from learned_symmetry.report.style import Series
@@ -42,6 +42,36 @@ def figure(results: Measured, rows: Mapping[str, Series], moves: str) -> tuple[F
     panels[0].set_ylabel("Pearson correlation")
     made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(rows))
     return made, drawn
+
+
+def correlations(results: Measured, rows: Mapping[str, str]) -> tuple[Figure, dict[str, Any]]:
+    """Figure 4: rank correlations with accuracy over the parts, a panel a row (metrics as in `figure` -> title)."""
+    drawn: dict[str, Any] = {}
+    made = style.blank(2.6)
+    panels = made.subplots(1, len(rows), sharey=True)
+    for panel, (row, title) in zip(panels, rows.items(), strict=True):
+        panel.axhline(0, color=style.GREY, linewidth=0.6)
+        drawn[row] = draw.scores(panel, results, row, tuple(PARTS), tuple(PARTS.values()))
+        panel.set(title=title, ylim=(-1.1, 1.1))
+    panels[0].set_ylabel("Spearman's correlation with accuracy")
+    made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return made, drawn
+
+
+def say_not_run(made: Figure, results: Measured, stage: str) -> None:
+    """One line across a figure for which `stage` could not measure every network."""
+    missing = results.provenance[stage].get("not_run", {})
+    if not missing:
+        return
+    empty = not any(metric["n"] for metric in results.metrics.values())
+    for panel in made.axes if empty else ():
+        panel.set_xlim(-0.5, len(PARTS) - 0.5)
+        panel.set_ylim(0, 1)
+    many = f"{len(missing)} network{'s' if len(missing) > 1 else ''} not run: "
+    line = f"{many}weights or images were not at hand (paper/notes/{results.paper}.md says how to supply them)"
+    made.text(
+        0.53, 0.5 if empty else 0.2, line, ha="center", va="center", fontsize=7.5, color="0.2", backgroundcolor="white"
+    )
 
 
 def table(results: Measured, title: str, head: str, rows: Mapping[str, Series], more: Mapping[str, str]) -> Table:

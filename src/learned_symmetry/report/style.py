@@ -104,6 +104,22 @@ WIDTHS = {  # Figure 6b
     "s4": Series("s = 4", "#E69F00", "^", (0, (1, 1))),
     "s8": Series("s = 8", "#D55E00", "D", "-"),
 }
+PUBLISHED = {  # Figures 4 and 7
+    "effnet_b6": Series("EfficientNet-B6", "#56B4E9", "o", "-"),
+    "effnet_b7": Series("EfficientNet-B7", "#0072B2", "o", "-"),
+    "resnext101": Series("ResNeXt-101", "#009E73", "s", "-"),
+    "inception_v3": Series("Inception-v3", "0.35", "^", "-"),
+    "vit": Series("ViT", "#D55E00", "D", (0, (3, 1.6))),
+    "mixer": Series("MLP-Mixer", "#E69F00", "v", (0, (1, 1))),
+}
+SMALL = {  # the same for small networks
+    "cnn_s": Series("CNN, small", "#56B4E9", "o", "-"),
+    "cnn_l": Series("CNN, large", "#0072B2", "o", "-"),
+    "vit_s": Series("ViT, small", "#E69F00", "D", (0, (3, 1.6))),
+    "vit_l": Series("ViT, large", "#D55E00", "D", (0, (3, 1.6))),
+    "mixer_s": Series("MLP-Mixer, small", "#A5AA99", "v", (0, (1, 1))),
+    "mixer_l": Series("MLP-Mixer, large", "#222222", "v", (0, (1, 1))),
+}
 SERIES = {
     "seen": Series("seen shifts", "#0072B2", "o", "-"),
     "unseen": Series("unseen shifts", "#D55E00", "s", "-"),
