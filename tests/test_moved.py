@@ -124,6 +124,23 @@ def test_kl_of_a_million_entries_in_float32_is_that_in_float64(change: float, ra
     assert abs(low.mean()) < 1e-4 * high.square().mean().sqrt()  # a constant is in no direction that it knows
 
 
+def test_kl_of_stacked_runs_is_each_runs_own(randn: Callable[..., Tensor]) -> None:
+    new, start = randn(3, 9, 5).requires_grad_(), randn(3, 9, 5)
+
+    def kl(a: Tensor, b: Tensor) -> Tensor:
+        return softmax_kl(a, b, "flat", "sum")
+
+    stacked, looped = torch.vmap(kl)(new, start), torch.stack([kl(a, b) for a, b in zip(new, start, strict=True)])
+    textbook = F.kl_div(
+        F.log_softmax(start.flatten(1), 1), F.log_softmax(new.flatten(1), 1), log_target=True, reduction="none"
+    )
+    torch.testing.assert_close(stacked, textbook.sum(1))
+    torch.testing.assert_close(looped, stacked)
+    wanted = torch.autograd.grad(textbook.sum(), new)
+    torch.testing.assert_close(torch.autograd.grad(stacked.sum(), new), wanted)
+    torch.testing.assert_close(torch.autograd.grad(looped.sum(), new), wanted)
+
+
 class Tiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from learned_symmetry.data.moved import Task
 from learned_symmetry.models import Network
-from learned_symmetry.objective import Batch, Objective
+from learned_symmetry.objective import Batch, Objective, frozen
 
 Dim = Literal["flat", "code"]
 Reduction = Literal["sum", "mean"]
@@ -85,5 +85,4 @@ def softmax_kl(new: Tensor, start: Tensor, dim: Dim, reduction: Reduction) -> Te
 
 
 def _with_frozen(network: Network, batch: Batch) -> Network:
-    frozen = {n.removeprefix("weights."): w for n, w in batch.items() if n.startswith("weights.")}
-    return Network(network.module, {**network.weights, **frozen})
+    return Network(network.module, {**network.weights, **frozen(network.module, batch).weights})

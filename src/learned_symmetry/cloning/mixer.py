@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from learned_symmetry import models
 from learned_symmetry.cloning.clone import TURNS, patches
 from learned_symmetry.cloning.objective import generator_on
-from learned_symmetry.cloning.training import VALIDATED
 from learned_symmetry.config.huang2024 import Huang2024, Measured
 from learned_symmetry.fit import Run
 from learned_symmetry.measure.equivariance_error import relative_error, translation_error, turning_error
@@ -29,6 +28,7 @@ from learned_symmetry.rng import generator
 
 Target = Literal["t2", "so2"]
 SIDE = {"t2": 3, "so2": 5}  # of a filter
+VALIDATED = 20  # images a kernel behind a point of a mixer's curve
 RINGS = ((0.0, 0.005), (1.0, 0.6), (2.0, 0.4))  # radius and width in pixels (escnn's R2Conv by default)
 
 
