@@ -174,7 +174,13 @@ def test_script_writes_verdicts_that_do_not_change(
     first = path.read_bytes()
     script.main(cfg, "nix2022")
     assert path.read_bytes() == first
-    claims = {claim["id"]: claim for claim in json.loads(first)["claims"]}
+    content = json.loads(first)
+    claims = {claim["id"]: claim for claim in content["claims"]}
+    assert content["verdict"] == {name: claim["verdict"] for name, claim in claims.items()}
+    assert content["mean"]["fig2.kd.s30_unseen"] == pytest.approx(
+        claims["N7"]["comparisons"][0]["left"] + content["mean"]["fig2.none.s30_unseen"]
+    )
+    assert "fig2.kd.s30_seen" not in content["mean"], "no claim is about it"
     assert len(claims) == 33
     assert claims["N4"]["verdict"] == "holds"  # the made-up students reach 0.4, the made-up orbit 0.9
     assert claims["N12"]["verdict"] == "fails"
