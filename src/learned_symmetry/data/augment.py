@@ -57,8 +57,8 @@ class Standardise:
     std: tuple[float, ...]
 
     def __call__(self, x: Tensor) -> Tensor:
-        mean, std = (torch.tensor(numbers, device=x.device).view(-1, 1, 1) * 255 for numbers in (self.mean, self.std))
-        return (x - mean) / std
+        mean, std = (torch.tensor(numbers, device=x.device).view(-1, 1, 1) for numbers in (self.mean, self.std))
+        return (x * (1 / (255 * std))).sub_(mean / std)
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,13 @@ class Crops(Augmentation):
         return {"down": down, "right": right}
 
     def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        n, channels, height, width = x.shape
         padded = F.pad(x, (self.padding,) * 4)
-        windows = padded.unfold(2, x.shape[2], 1).unfold(3, x.shape[3], 1)  # (n, c, places, places, h, w), a view
-        number, down, right = (i.to(x.device) for i in (torch.arange(len(x)), draws["down"], draws["right"]))
-        return windows[number, :, down, right], y
+        plane, row = torch.arange(n * channels).view(n, channels, 1), torch.arange(height)
+        down, right = (draws[name].view(n, 1, 1) for name in ("down", "right"))
+        begins = ((plane * padded.shape[2] + down + row) * padded.shape[3] + right).flatten().to(x.device)
+        # Copying whole rows from a view of all that there are is five times as fast as indexing a view of all windows
+        return padded.flatten().unfold(0, width, 1).index_select(0, begins).view_as(x), y
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,8 @@ class Flips(Augmentation):
         return {"flipped": torch.rand(size, generator=generator) < self.p}
 
     def apply(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        place = (
-            torch.arange(len(x)) + len(x) * draws["flipped"]
-        )  # copying whole images is four times as fast as `where`
+        # Copying whole images is four times as fast as `where`
+        place = torch.arange(len(x)) + len(x) * draws["flipped"]
         return torch.cat([x, x.flip(-1)]).index_select(0, place.to(x.device)), y
 
 
