@@ -239,7 +239,11 @@ def test_similarity_and_its_gap_against_n_by_n_matrices(n: int, d: int, randn: R
 
 
 @SIZES
-def test_gradient_of_the_gap_against_autograd_over_n_by_n_matrices(n: int, d: int, randn: Randn) -> None:
+@pytest.mark.parametrize("halved", [2, 256], ids=["by halves", "whole"])
+def test_gradient_of_the_gap_against_autograd_over_n_by_n_matrices(
+    n: int, d: int, halved: int, randn: Randn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("learned_symmetry.transfer.rdl.HALVED", halved)
     student, teacher = randn(n, d), randn(n, 6)
 
     def plainly(z: Tensor) -> Tensor:
@@ -249,6 +253,7 @@ def test_gradient_of_the_gap_against_autograd_over_n_by_n_matrices(n: int, d: in
 
     found = gradient(lambda z: 3 * gram_gap(z, teacher), student)
     torch.testing.assert_close(found, 3 * gradient(plainly, student), rtol=1e-10, atol=1e-14)
+    assert gram_gap(student, teacher).item() == pytest.approx(plainly(student).item(), rel=1e-10)
 
 
 @SIZES
