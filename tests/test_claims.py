@@ -133,6 +133,12 @@ def test_dropped_runs_do_not_count() -> None:
 def test_not_run_says_why() -> None:
     claim = judged("t.a.x - t.gone.x.mean > 0.5", measured(a=[0.9, 0.8]))
     assert (claim["verdict"], claim["reason"]) == ("not run", "missing: t.gone.x.mean")
+    results = measured(a=[None])
+    for number, told in enumerate(
+        ("; put it there", "; put it there; and 1 more, listed by the stage's results (not_run)")
+    ):
+        results.provenance["stage"].setdefault("not_run", {})[f"network{number}"] = f"{number}; put it there"
+        assert judged("t.a.x > 0.5", results)["reason"] == f"missing: t.a.x; 0{told}"
     claim = judged("t.a.x > 0.5", measured(data="stand-in: scikit-learn's digits", a=[0.9, 0.8]))
     assert (claim["verdict"], claim["reason"]) == ("not run", "stand-in data: stage")
     assert claim["comparisons"][0]["left"] == pytest.approx(0.85)

@@ -41,8 +41,9 @@ def _claim(claim: Mapping[str, Any], predicate: Predicate, measured: Measured, d
             told["missing"].append(written)
     if told["missing"]:
         stages = {measured.origin[name] for name, _ in predicate.names.values() if name in measured.origin}
-        why = {text for stage in stages for text in measured.provenance[stage].get("not_run", {}).values()}
-        return told | {"reason": "; ".join([f"missing: {', '.join(told['missing'])}", *sorted(why)])}
+        why = sorted({text for stage in stages for text in measured.provenance[stage].get("not_run", {}).values()})
+        others = [f"and {len(why) - 1} more, listed by the stage's results (not_run)"] if len(why) > 1 else []
+        return told | {"reason": "; ".join([f"missing: {', '.join(told['missing'])}", *why[:1], *others])}
     metrics = {name: measured.metrics[name] for name, _ in predicate.names.values()}
     stages = sorted({measured.origin[name] for name in metrics})
     values = {w: _resampled(metrics[name], statistic, draws) for w, (name, statistic) in predicate.names.items()}
