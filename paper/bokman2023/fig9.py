@@ -7,6 +7,8 @@ Where the published weights were not measured, a small ResNet on CIFAR-10 is in 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from learned_symmetry import config
@@ -27,12 +29,15 @@ def main(cfg: config.Settings) -> None:
     results = measured(cfg.scale, "bokman2023", [stage])
     stem = read_result(cfg.scale, "bokman2023", stage)["notes"][name]
     largest = np.abs(stem["filters"]).max()
-    figure, panels = style.pictures(2)
+    count = len(stem["filters"])
+    columns = math.ceil(math.sqrt(count))
+    figure, panels = style.pictures(2, aspect=math.ceil(count / columns) / columns)
+    figure.get_layout_engine().set(wspace=0.1)
     for panel, key, what in zip(panels, ("filters", "twins"), ("filters", "mirrored, as matched"), strict=True):
         tiles = np.moveaxis(np.array(stem[key]), 1, -1)  # (out, k, k, 3)
         # As in the authors' notebook; small filters are larger and are scaled to fit
         shown = (tiles + 0.5).clip(0, 1) if measured_weights else tiles / (2 * largest) + 0.5
-        draw.mosaic(panel, shown, f"{what}")
+        draw.mosaic(panel, shown, what)
     figure.suptitle(title, fontsize=8)
     save_figure(figure, "bokman2023", "fig9", cfg.scale, stem | {"network": title}, results.facts())
 
