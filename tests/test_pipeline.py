@@ -52,6 +52,7 @@ READS = {  # artefact -> what the paths of the results have in common that it re
     | dict.fromkeys(("table3", "table5"), ("/resnet50",))
     | {"theory": ("/theory",), "fig10": ("/theory",), "table4": ("/vgg_pairs",), "path": ("/vgg_path",)}
     | dict.fromkeys(("table1", "table2", "fig1", "fig4", "fig5", "fig6", "fig7", "fig8", "scatter"), ("/vgg_merge",)),
+    "cross": dict.fromkeys(("table", "genuine"), ("/examine",)),
 }
 
 
@@ -457,3 +458,43 @@ def test_every_stage_of_bokman2023_runs_at_smoke_and_a_second_time_gives_the_sam
     proved = {claim["id"] for claim in verdicts if claim["id"].startswith("T") and not claim["missing"]}
     assert {claim["id"] for claim in verdicts if claim["verdict"] == "holds"} == proved | {"R16"}
     assert "data.imagenet" in next(claim["reason"] for claim in verdicts if claim["id"] == "R01")
+
+
+def test_cross_examination_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
+    smoke: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On networks as they are before training: the other tests train them."""
+    import torch
+
+    from learned_symmetry import cross
+    from learned_symmetry.genuine_invariance import Experiment
+    from learned_symmetry.report import style
+    from paper import claims
+    from paper.cross import genuine, table
+    from stages.cross import examine
+    from stages.huang2024 import clone
+
+    cfg = smoke("cross")
+    clone.main(smoke("huang2024"), "c4")
+    monkeypatch.setattr(cross, "_restored", lambda network, *_: network.requires_grad_(False).eval())
+    monkeypatch.setattr(Experiment, "trained", lambda self, *which: self.network(*which).requires_grad_(False).eval())
+
+    result = result_path("smoke", "cross", "examine")
+    torch.manual_seed(0)
+    examine.main(cfg)
+    first = result.read_bytes()
+    torch.manual_seed(0)
+    examine.main(cfg)
+    assert result.read_bytes() == first
+    assert style.EXAMINED.keys() == cross.SUBJECTS.keys()
+    found = json.loads(first)["metrics"]
+    for exact in ("moskalev_wt", "huang_gcnn"):  # by construction, whatever was trained
+        assert found[f"c4.{exact}.relative"]["mean"] < 1e-4
+        assert found[f"c4.{exact}.si"]["mean"] > 0.99
+        assert found[f"c4.{exact}.turned"]["mean"] == found[f"c4.{exact}.upright"]["mean"]
+    assert found["c4.huang_mlp.relative"]["mean"] > 1e-3
+    table.main(cfg)
+    genuine.main(cfg)
+    claims.main(cfg, "cross")
+    verdicts = json.loads(result_path("smoke", "cross", "claims").read_text())["claims"]
+    assert {claim["verdict"] for claim in verdicts} == {"not run"}, "all on stand-in data"

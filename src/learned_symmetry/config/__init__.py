@@ -26,6 +26,7 @@ PAPERS = {  # paper key -> the class in learned_symmetry.config.KEY
     "huang2024": "Huang2024",
     "bruintjes2023": "Bruintjes2023",
     "bokman2023": "Bokman2023",
+    "cross": "Cross",
 }
 ROOT = ("scale", "data", "engine", "report")  # keys that all papers share
 PARAMS = Path("params.yaml")

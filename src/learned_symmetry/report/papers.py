@@ -148,6 +148,15 @@ PAPERS = {
             *("theory", "fig10", "table3", "table5", "table5_small", "fig9"),
         ),
     ),
+    "cross": Paper(
+        title="Cross-examination, *the measures of each paper on the networks of the others*",
+        question=(
+            "Is a network that learned its invariance from a teacher, a regulariser or a clone invariant in the sense"
+            " of the other papers too? And for the same reasons?"
+        ),
+        stages=lambda cfg: ["examine"],
+        artefacts=("table", "genuine"),
+    ),
 }
 
 HEADLINES = (("nix2022", "fig2"), ("moskalev2023", "fig4"), ("huang2024", "fig6"))  # the figures in README.md
