@@ -29,6 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "params.yaml",
         "dvc.yaml",
         "stages/*/dvc.yaml",
+        "paper/*/dvc.yaml",
         "paper/*/*.py",
         "paper/notes/*",
         "paper/reference/*",

@@ -110,7 +110,7 @@ def _drawn(files: dict[str, Path], stages: dict[str, pipeline.Stage]) -> dict[st
     """One artefact at one scale: the drawing or the table's rows, and what the page's script shows on request."""
     content = json.loads(files["json"].read_text())
     name, stage = _maker(files["json"], stages)
-    kept = {"svg": None, "json": content, "command": stage["cmd"], "target": pipeline.target(name)}
+    kept = {"svg": None, "json": content, "command": stage["cmd"], "target": pipeline.target(name, stage)}
     if files["svg"].exists():
         encoded = base64.b64encode(files["svg"].read_bytes()).decode()
         return kept | {"svg": f"data:image/svg+xml;base64,{encoded}", "caption": ""}  # its facts are drawn in it
@@ -140,7 +140,7 @@ def _data(outcome: Outcome, stages: dict[str, pipeline.Stage]) -> dict[str, Any]
         told[short] = {
             "about": stage.get("desc", ""),
             "command": stage["cmd"],
-            "target": pipeline.target(name),
+            "target": pipeline.target(name, stage),
             "file": str(path),
             "seconds": outcome.seconds.get(short),
             "params": {path: pipeline.resolved(raw, path) for path in stage.get("params", [])},
@@ -156,7 +156,7 @@ def _maker(path: Path, stages: dict[str, pipeline.Stage]) -> tuple[str, pipeline
     for name, stage in stages.items():
         if str(path) in pipeline.outputs(stage):
             return name, stage
-    raise UserError(f"{path} is no output of any stage in dvc.yaml and stages/*/dvc.yaml; add it to its stage there")
+    raise UserError(f"{path} is no output of a stage in dvc.yaml, stages/*/dvc.yaml or paper/*/dvc.yaml; add it there")
 
 
 def _embedded(content: Any) -> Markup:

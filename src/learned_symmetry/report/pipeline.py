@@ -1,4 +1,4 @@
-"""The pipeline as its files describe it, without DVC: ``dvc.yaml`` and one ``stages/KEY/dvc.yaml`` a paper."""
+"""The pipeline as its files describe it, without DVC: ``dvc.yaml``, and two files a paper."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from ruamel.yaml import YAML
 
 from learned_symmetry import config
 
-Stage = dict[str, Any]  # as in dvc.yaml, with every ${...} filled in
+Stage = dict[str, Any]  # as in dvc.yaml, with every ${...} filled in, and the file's path under "file"
 KINDS = ("outs", "metrics", "plots")  # of outputs
 
 
-def file_of(name: str) -> str:
-    """The file that holds a stage of that name (a paper's begin with its key)."""
-    paper, _, _ = name.rpartition("/")
-    return f"stages/{paper}/dvc.yaml" if paper else "dvc.yaml"
+def files_of(paper: str) -> tuple[str, ...]:
+    """The files of a paper's stages: what is run, and what is drawn from it; of no paper (``""``) the root's."""
+    return (f"stages/{paper}/dvc.yaml", f"paper/{paper}/dvc.yaml") if paper else ("dvc.yaml",)
 
 
-def target(name: str) -> str:
+def target(name: str, stage: Stage) -> str:
     """What `dvc repro` calls a stage: ``stages/nix2022/dvc.yaml:transfer@kd``."""
-    paper, _, short = name.rpartition("/")
-    return f"{file_of(name)}:{short}" if paper else short
+    return f"{stage['file']}:{name.rpartition('/')[2]}" if "/" in name else name
 
 
 def stages(scale: str) -> dict[str, Stage]:
     """Name (a paper's as ``KEY/NAME``, of a group ``KEY/NAME@ITEM``) -> stage at `scale`; from the root."""
     raw = config.read() | {"scale": scale}
     listed: dict[str, Stage] = {}
-    for prefix in ("", *(f"{paper}/" for paper in config.PAPERS)):
-        for name, stage in YAML(typ="safe").load(Path(file_of(prefix)).read_text())["stages"].items():
-            if "foreach" not in stage:
-                listed[prefix + name] = _filled(stage, raw)
-                continue
-            for key, item in _items(_filled(stage["foreach"], raw)):
-                listed[f"{prefix}{name}@{key}"] = _filled(stage["do"], raw | {"key": key, "item": item})
+    for paper in ("", *config.PAPERS):
+        prefix = f"{paper}/" if paper else ""
+        for file in files_of(paper):
+            for name, stage in YAML(typ="safe").load(Path(file).read_text())["stages"].items():
+                if "foreach" not in stage:
+                    listed[prefix + name] = _filled(stage, raw) | {"file": file}
+                    continue
+                for key, item in _items(_filled(stage["foreach"], raw)):
+                    names = raw | {"key": key, "item": item}
+                    listed[f"{prefix}{name}@{key}"] = _filled(stage["do"], names) | {"file": file}
     return listed
 
 
