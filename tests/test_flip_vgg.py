@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from learned_symmetry import config
+from learned_symmetry.data import cifar10
 from learned_symmetry.data.augment import Crops, Flips
 from learned_symmetry.errors import UserError
 from learned_symmetry.flip_vgg import KINDS, LOSSES, Experiment, trained_by
@@ -72,6 +73,21 @@ def test_initial_kernels_are_scaled_and_nothing_else(cfg: Any) -> None:
     for name, tensor in start.items():
         gain = block.init_gain if name.endswith(".0.weight") else 1.0
         torch.testing.assert_close(scaled[name], gain * tensor)
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_images_are_made_smaller_by_averaging_squares(cfg: Any, size: int) -> None:
+    block = cfg.vgg.training.model_copy(update={"image_size": size})
+    experiment = Experiment(cfg.model_copy(update={"vgg": cfg.vgg.model_copy(update={"training": block})}))
+    whole, labels = cifar10.load("train", cfg, 6)
+    x, y = experiment.images("train", 6)
+    assert (x.shape, x.dtype) == ((6, 3, size, size), torch.uint8)
+    assert torch.equal(y, labels)
+    side = 32 // size
+    corner = whole[2, 1, 3 * side : 4 * side, 5 * side : 6 * side].float().mean()
+    assert abs(x[2, 1, 3, 5].item() - corner) <= 0.5
+    assert size < 32 or torch.equal(x, whole)
+    assert experiment.runs(["cnn"])[0].train["x"].shape[-1] == experiment.runs(["cnn"])[0].valid["x"].shape[-1] == size
 
 
 def test_a_run_near_chance_is_dropped_with_its_reason(cfg: Any, monkeypatch: pytest.MonkeyPatch) -> None:

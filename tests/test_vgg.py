@@ -43,6 +43,15 @@ def test_forward_is_eight_convolutions_with_relu_and_five_poolings() -> None:
     torch.testing.assert_close(net(x), h.flatten(1) @ net.head.weight.T + net.head.bias, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("size", [8, 16])
+def test_a_smaller_image_is_pooled_until_one_pixel_is_left_and_flipping_stays_exact(size: int) -> None:
+    net, x = network(), images()[..., :size, :size]
+    maps = features(net, x, [f"layers.{number}" for number in range(LAYERS)])
+    sides = [maps[f"layers.{number}"].shape[-1] for number in range(LAYERS)]
+    assert sides == [max(side * size // 32, 1) for side in (32, 16, 8, 8, 4, 4, 2, 2)]
+    torch.testing.assert_close(flipped(net)(x), net(FLIP.act(x, 1)), rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("equivariant", [2, LAYERS])
 def test_pairs_swap_where_the_input_is_mirrored(equivariant: int) -> None:
     net, x, layers = network(equivariant), images(), [f"layers.{k}" for k in range(equivariant)]

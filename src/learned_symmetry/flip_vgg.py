@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from learned_symmetry import models, record
@@ -73,8 +74,13 @@ class Experiment:
     @cached_property
     def test(self) -> tuple[Tensor, Tensor]:
         """The first test images as a network takes them, and their labels."""
-        x, y = cifar10.load("test", self.cfg, self.cfg.vgg.merging.test_images)
+        x, y = self.images("test", self.cfg.vgg.merging.test_images)
         return self.standardise(x.to(self.device)), y.to(self.device)
+
+    def images(self, split: str, limit: int) -> tuple[Tensor, Tensor]:
+        """The first images (n, 3, size, size) uint8 of a split, made smaller by averaging squares, and their labels."""
+        x, y = cifar10.load(split, self.cfg, limit)
+        return F.avg_pool2d(x.float(), x.shape[-1] // self.training.image_size).round().byte(), y
 
     def augmentation(self, *, flips: bool) -> InTurn:
         """Random flips, then random crops, afresh in every step (protocol 2.2)."""
@@ -106,8 +112,8 @@ class Experiment:
     def runs(self, kinds: Iterable[str]) -> list[Run]:
         """All seeds of these kinds. What is validated are test images: nothing is chosen by them."""
         block = self.training
-        x, y = cifar10.load("train", self.cfg, block.images)
-        seen, labels = cifar10.load("test", self.cfg, block.validation_images)
+        x, y = self.images("train", block.images)
+        seen, labels = self.images("test", block.validation_images)
         return [
             Run(
                 name=f"{kind}/seed{seed}",

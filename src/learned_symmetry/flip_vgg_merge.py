@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from learned_symmetry.config.bokman2023 import Bokman2023
-from learned_symmetry.data import cifar10
 from learned_symmetry.flip_vgg import Experiment
 from learned_symmetry.merge.average import averaged
 from learned_symmetry.merge.matching import matched, moments
@@ -57,14 +56,14 @@ class Merging(Experiment):
     @cached_property
     def calibration(self) -> Tensor:
         """Training images, augmented once: the same for every matching, REPAIR and kind (protocol 4, points 6, 11)."""
-        x, y = cifar10.load("train", self.cfg, self.merging.calibration_images)
+        x, y = self.images("train", self.merging.calibration_images)
         x, _ = self.augmentation(flips=True)(x, y, generator(0, "calibration"))
         return self.standardise(x.to(self.device))
 
     @cached_property
     def unaugmented(self) -> Tensor:
         """Training images for the invariance error, as they are (protocol 4, point 7)."""
-        return self.standardise(cifar10.load("train", self.cfg, self.merging.invariance_images)[0].to(self.device))
+        return self.standardise(self.images("train", self.merging.invariance_images)[0].to(self.device))
 
     def align(self, first: VGG11, second: VGG11) -> Aligned:
         """Match the channels of `second` with those of `first`, layer by layer (protocol 2.5)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -38,6 +38,7 @@ class Theory(Strict):
 class VggTraining(Strict):
     mean: Channels
     std: Channels
+    image_size: Literal[8, 16, 32]
     flip_probability: Share
     crop_padding: NonNegativeInt
     momentum: float = Field(ge=0, lt=1)

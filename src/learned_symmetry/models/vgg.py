@@ -17,7 +17,7 @@ from learned_symmetry.merge.channels import Channels
 
 CLASSES, LAYERS = 10, 8
 MULTIPLES = (1, 2, 4, 4, 8, 8, 8, 8)  # of `width`: output channels of the convolutions
-POOLED = (0, 1, 3, 5, 7)  # after these layers the map is halved, from 32 x 32 to 1 x 1 in the end
+POOLED = (0, 1, 3, 5, 7)  # after these layers the map is halved: from 32 x 32 to 1 x 1 in the end, smaller ones earlier
 
 
 class FlipConv(nn.Conv2d):
@@ -41,7 +41,8 @@ class FlipConv(nn.Conv2d):
 
 
 class VGG11(nn.Module):
-    """(b, 3, 32, 32) -> (b, 10); the first `equivariant` of its eight convolutions are flip-equivariant.
+    """(b, 3, s, s) -> (b, 10) for s a power of 2 up to 32, the paper's; the first `equivariant` of eight convolutions
+    are flip-equivariant.
 
     With `width` 64: 9,225,610 parameters for 0 (the plain CNN), 9,187,786 for 2 (PGCNN) and 4,612,810 for 8 (GCNN,
     whose head sees the mean of each pair, so that its logits are invariant). `layers.0` to `layers.7` are what the
@@ -79,7 +80,7 @@ class VGG11(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for number, layer in enumerate(self.layers):
             x = layer(x)
-            if number in POOLED:
+            if number in POOLED and x.shape[-1] > 1:
                 x = F.max_pool2d(x, 2)
         h = x.flatten(1)
         return self.head(h.unflatten(1, (2, -1)).mean(1) if self.invariant else h)

@@ -85,6 +85,13 @@ def mosaic(axes: Axes, tiles: Sequence[Sequence[Sequence[float]]], title: str, *
     axes.set_title(title)
 
 
+BESIDE = {  # what stands to the right of a filter, by the name in the results
+    "conv1_unflipped": "each filter | its mirrored twin",  # step 4 of bokman2023's Figure 2
+    "conv1_twin": "each filter | its twin, mirrored",
+    "conv2_twin": "each filter | its twin, mirrored",
+}
+
+
 def filter_figure(
     filters: Mapping[str, Mapping[str, Any]], panels: Mapping[str, tuple[str, str, str]]
 ) -> tuple[Figure, dict[str, Any]]:
@@ -107,6 +114,7 @@ def filter_figure(
         panel.imshow(canvas, interpolation="nearest")
         panel.set_axis_off()
         panel.set_title(title if drawn[title]["seed"] is not None else f"{title}: every network was dropped")
+        panel.set_title(BESIDE[panels[title][2]], loc="right", fontsize=6, fontweight="normal", color=GREY)
     return figure, drawn
 
 
