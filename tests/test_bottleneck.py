@@ -95,7 +95,7 @@ def test_a_network_that_is_its_own_mirror_image_loses_nothing_halfway() -> None:
         if isinstance(part, torch.nn.Conv2d):
             part.weight.copy_((part.weight + part.weight.flip(-1)) / 2)
     x = images()
-    made, order = merged(net, x.split(8), HOW)
+    made, order = merged(net, flipped(net), net.channels(), net.bottlenecks(), x.split(8), HOW)
     live = moments(net, net, x.split(8), net.channels())
     for layer, found in order.items():
         alive = live[layer].variances()[0] > 0

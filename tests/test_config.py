@@ -328,7 +328,7 @@ def names_read() -> set[str]:
         ("moskalev2023", {"mirror", "resamples", "beta2", "dropped_class", "sampling", "grid", "saliency_steps"}),
         ("huang2024", {"mirror", "resamples", "beta2", "images_are", "downsample", "iterations", "decoupled"}),
         ("bruintjes2023", {"mirror", "resamples", "match", "sigmas", "images"}),
-        ("cross", {"mirror", "resamples", "saliency_steps"}),
+        ("cross", {"mirror", "resamples", "saliency_steps", "max_shift", "calibration_images"}),
         (
             "bokman2023",
             {"resamples", "draws", "cells", "corr_eps", "late_start", "bfloat16", "least_area", "notebook_resize"},

@@ -52,7 +52,8 @@ READS = {  # artefact -> what the paths of the results have in common that it re
     | dict.fromkeys(("table3", "table5"), ("/resnet50",))
     | {"theory": ("/theory",), "fig10": ("/theory",), "table4": ("/vgg_pairs",), "path": ("/vgg_path",)}
     | dict.fromkeys(("table1", "table2", "fig1", "fig4", "fig5", "fig6", "fig7", "fig8", "scatter"), ("/vgg_merge",)),
-    "cross": dict.fromkeys(("table", "genuine"), ("/examine",)),
+    "cross": {f"table_{stage}": (f"/{stage}",) for stage in ("turns", "shifts", "flips")}
+    | {"profile": ("/cross/",), "genuine": ("/turns", "/flips"), "barriers": ("/flips",)},
 }
 
 
@@ -248,38 +249,65 @@ def run(stage: pipeline.Stage, cfg: Any) -> None:
 def test_cross_examination_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
     smoke: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On networks as they are before training: the other tests train them."""
+    """On networks as they are before training: the other tests train them. A few, at least one of each loader."""
     import torch
 
-    from learned_symmetry import cross
+    from learned_symmetry import cross_digits, cross_photographs, flip_resnets, flip_vgg
     from learned_symmetry.genuine_invariance import Experiment
-    from learned_symmetry.report import style
+    from learned_symmetry.models.vgg import plain
+    from learned_symmetry.report.examined import NETWORKS
     from paper import claims
-    from paper.cross import genuine, table
-    from stages.cross import examine
+    from paper.cross import barriers, genuine, profile, table_flips, table_shifts, table_turns
+    from stages.cross import flips, shifts, turns
     from stages.huang2024 import clone
 
-    cfg = smoke("cross")
-    clone.main(smoke("huang2024"), "c4")
-    monkeypatch.setattr(cross, "_restored", lambda network, *_: network.requires_grad_(False).eval())
-    monkeypatch.setattr(Experiment, "trained", lambda self, *which: self.network(*which).requires_grad_(False).eval())
+    def untrained(network: torch.nn.Module, *_: Any) -> torch.nn.Module:
+        return network.requires_grad_(False).eval()
 
-    result = result_path("smoke", "cross", "examine")
-    torch.manual_seed(0)
-    examine.main(cfg)
-    first = result.read_bytes()
-    torch.manual_seed(0)
-    examine.main(cfg)
-    assert result.read_bytes() == first
-    assert style.EXAMINED.keys() == cross.SUBJECTS.keys()
-    found = json.loads(first)["metrics"]
-    for exact in ("moskalev_wt", "huang_gcnn"):  # by construction, whatever was trained
-        assert found[f"c4.{exact}.relative"]["mean"] < 1e-4
-        assert found[f"c4.{exact}.si"]["mean"] > 0.99
-        assert found[f"c4.{exact}.turned"]["mean"] == found[f"c4.{exact}.upright"]["mean"]
-    assert found["c4.huang_mlp.relative"]["mean"] > 1e-3
-    table.main(cfg)
-    genuine.main(cfg)
+    cfg = smoke("cross")
+    clone.main(smoke("huang2024"), "t2")
+    for module in (cross_digits, cross_photographs):
+        monkeypatch.setattr(module, "restored", untrained)
+    monkeypatch.setattr(Experiment, "trained", lambda self, *which: untrained(self.network(*which)))
+    monkeypatch.setattr(flip_vgg.Experiment, "trained", lambda self, *which: plain(untrained(self.network(*which))))
+    monkeypatch.setattr(flip_resnets.Experiment, "read", lambda self, kind, size, seed: untrained(self.network(seed)))
+    monkeypatch.setattr(cross_photographs, "_barriers", lambda *_: [0.25, None])
+
+    shown = {
+        "c4": (turns, cross_digits.TURNED, "nix_kd moskalev_wt huang_gcnn huang_mlp bruintjes_roteq"),
+        "t2": (shifts, cross_digits.SHIFTED, "nix_kd huang_cnn huang_clone"),
+        "cifar": (
+            flips,
+            cross_photographs.MIRRORED,
+            "vgg_cnn vgg_gcnn resnet_simsiam_odd bruintjes_flips bruintjes_vit_s",
+        ),
+    }
+    found = {}
+    for group, (stage, subjects, some) in shown.items():
+        assert NETWORKS[group].keys() == subjects.keys()
+        for name in subjects.keys() - set(some.split()):
+            monkeypatch.delitem(subjects, name)
+        result = result_path("smoke", "cross", stage.__name__.rpartition(".")[2])
+        torch.manual_seed(0)  # of networks whose start comes from no seed of their own
+        stage.main(cfg)
+        first = result.read_bytes()
+        if group == "t2":
+            torch.manual_seed(0)
+            stage.main(cfg)
+            assert result.read_bytes() == first
+        found |= {name: metric["mean"] for name, metric in json.loads(first)["metrics"].items()}
+    for exact in ("c4.moskalev_wt", "c4.huang_gcnn", "cifar.vgg_gcnn"):  # by construction, whatever was trained
+        assert found[f"{exact}.relative"] < 1e-4
+        assert found[f"{exact}.si"] > 0.99
+        assert found[f"{exact}.moved"] == found[f"{exact}.still"]
+        assert found[f"{exact}.eqv"] > 0.999
+    assert found["c4.moskalev_wt.inv"] > 0.999
+    assert found["c4.huang_mlp.relative"] > 1e-3
+    assert found["cifar.vgg_cnn.barrier"] == 0.25
+    assert "cifar.bruintjes_flips.barrier" in found
+    assert "t2.huang_cnn.si" not in found, "no shift that loses pixels can be undone"
+    for artefact in (table_turns, table_shifts, table_flips, profile, genuine, barriers):
+        artefact.main(cfg)
     claims.main(cfg, "cross")
     verdicts = json.loads(result_path("smoke", "cross", "claims").read_text())["claims"]
     assert {claim["verdict"] for claim in verdicts} == {"not run"}, "all on stand-in data"

@@ -1,4 +1,4 @@
-"""Cross-examination, the figure: is what is invariant genuinely so? SI over the relative invariance error, by network.
+"""Cross-examination, a figure: is what is invariant genuinely so? SI over the relative invariance error, by network.
 
     python paper/cross/genuine.py # reads paper/results/SCALE/cross, writes paper/artefacts/SCALE/cross
 
@@ -11,33 +11,21 @@ from learned_symmetry import config
 from learned_symmetry.errors import command
 from learned_symmetry.report import style
 from learned_symmetry.report.artefact import save_figure
+from learned_symmetry.report.examined import legend, scatter
 from learned_symmetry.report.measured import measured
+
+PANELS = {"c4": "Digits, quarter turns", "cifar": "Photographs, mirroring"}
 
 
 def main(cfg: config.Settings) -> None:
-    results = measured(cfg.scale, "cross", ["examine"])
-    figure = style.blank(3.6)
-    axes = figure.subplots()
+    results = measured(cfg.scale, "cross", ["turns", "flips"])
+    figure = style.blank(3.3)
     drawn = {}
-    for name, examined in style.EXAMINED.items():
-        error, si = (results.metric(f"c4.{name}.{column}") for column in ("relative", "si"))
-        if error["mean"] is None or si["mean"] is None:
-            continue
-        look = {
-            "color": examined.colour,
-            "marker": examined.marker,
-            "linestyle": "",
-            "markerfacecolor": "none",
-        }  # all is seen where marks meet
-        axes.errorbar(
-            error["mean"], si["mean"], si["std"] or 0, error["std"] or 0, markersize=6, capsize=2, elinewidth=0.7,
-            label=f"{examined.paper}: {examined.label}", **look,
-        )  # fmt: skip
-        drawn[name] = {"relative": error["values"], "si": si["values"]}
-    axes.set_xlabel("relative invariance error (Bökman and Kahl)")
-    axes.set_ylabel("saliency similarity SI (Moskalev et al.)")
-    axes.set_ylim(0, 1.05)
-    figure.legend(loc="outside right center")
+    for panel, (group, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
+        drawn[group] = scatter(panel, results, group, "relative", "si")
+        panel.set(title=title, xlabel="relative invariance error (Bökman and Kahl)", ylim=(0, 1.05))
+    figure.axes[0].set_ylabel("saliency similarity SI (Moskalev et al.)")
+    legend(figure, PANELS)
     save_figure(figure, "cross", "genuine", cfg.scale, drawn, results.facts())
 
 

@@ -17,6 +17,7 @@ from learned_symmetry.groups import Flip
 from learned_symmetry.measure.mirrored_filters import matched_twin
 from learned_symmetry.measure.relative_invariance import relative_invariance
 from learned_symmetry.merge.average import averaged, relative_barrier
+from learned_symmetry.merge.channels import Channels
 from learned_symmetry.merge.matching import matched, moments
 from learned_symmetry.merge.permute import Permutations, assert_same, flipped, permuted
 from learned_symmetry.merge.repair import goals, reset_norms, statistics, with_norms
@@ -47,23 +48,28 @@ class Merge:
 
 
 def merged(
-    network: BottleneckResNet, batches: Sequence[Tensor], how: Merge
+    network: nn.Module,
+    moved: nn.Module,
+    groups: Sequence[Channels],
+    layers: Sequence[str],
+    batches: Sequence[Tensor],
+    how: Merge,
 ) -> tuple[dict[str, nn.Module], Permutations]:
-    """Networks halfway to the mirror image, by the column that their accuracy stands in, and the permutations.
+    """Networks halfway to one with `moved` filters, by the column that their accuracy stands in, and the permutations.
 
     halfway_accuracy_nopermute: channels not matched; _nobnreset: matched; _norepair: and all batch norms reset;
-    halfway_accuracy: and repaired after each block. Call without gradients, `network` in evaluation mode.
+    halfway_accuracy: and repaired after each of `layers`. `groups` says which channels are relabelled together. Call
+    without gradients, `network` in evaluation mode.
     """
-    mirrored, groups = flipped(network), network.channels()
-    order = matched(moments(network, mirrored, batches, groups), how.corr_eps)
-    twin = permuted(mirrored, groups, order)
-    assert_same(mirrored, twin, batches[0][:CHECKED])
+    order = matched(moments(network, moved, batches, groups), how.corr_eps)
+    twin = permuted(moved, groups, order)
+    assert_same(moved, twin, batches[0][:CHECKED])
     halfway = averaged(network, twin)
     # In training mode the endpoints' own batch norms have the statistics of each batch, as those of the average will
-    ends = (statistics(copy.deepcopy(end).train(), batches, network.bottlenecks()) for end in (network, twin))
+    ends = (statistics(copy.deepcopy(end).train(), batches, layers) for end in (network, twin))
     repaired = with_norms(halfway, goals(*ends), how.repair_eps)
     return {
-        "halfway_accuracy_nopermute": averaged(network, mirrored),
+        "halfway_accuracy_nopermute": averaged(network, moved),
         "halfway_accuracy_nobnreset": halfway,
         "halfway_accuracy_norepair": reset_norms(copy.deepcopy(halfway), batches),
         "halfway_accuracy": reset_norms(repaired, batches),
@@ -79,7 +85,7 @@ def row(
     The invariance error is that on the calibration images; barriers of networks that are never right are NaN.
     """
     with ieee_float32():
-        halfway, order = merged(network, batches, how)
+        halfway, order = merged(network, flipped(network), network.channels(), network.bottlenecks(), batches, how)
     told = accuracies({"accuracy": network, "flip_accuracy": flipped(network), **halfway})
     told["invariance_error"] = relative_invariance(network, torch.cat(list(batches)), Flip())
     for kind in ("", "_norepair"):

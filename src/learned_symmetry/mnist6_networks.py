@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from torch import nn
+from torch import Tensor, nn
 
 from learned_symmetry import models
 from learned_symmetry.config.bruintjes2023 import Bruintjes2023
@@ -31,6 +31,11 @@ class Digits:
         """The first images of a task's "train" or "test"."""
         images, labels = mnist6.task(task, *self.kept(split), split)
         return images[:limit], labels[:limit]
+
+    @staticmethod
+    def unturned(task: str, labels: Tensor) -> Tensor:
+        """The labels that a task gives to digits (n,) which are not turned."""
+        return mnist6.TURNS.order * labels if task == "roteq" else labels
 
     def network(self, task: str, seed: int) -> nn.Module:
         """A network as it is before training."""

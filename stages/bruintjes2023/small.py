@@ -12,17 +12,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from learned_symmetry import models, record, stage
+from learned_symmetry import record, stage
 from learned_symmetry.adam import Adam
-from learned_symmetry.config.bruintjes2023 import Bruintjes2023, SmallCNN, SmallViT
+from learned_symmetry.config.bruintjes2023 import Bruintjes2023
 from learned_symmetry.data import cifar10
 from learned_symmetry.data.augment import Standardise
 from learned_symmetry.groups import QuarterTurns
 from learned_symmetry.learned_equivariance import PAPER, diagonal_shifts, measure_all, picked
-from learned_symmetry.models.residual import ResNetCIFAR
-from learned_symmetry.models.timm_networks import small_mixer, small_vit
 from learned_symmetry.rank_correlation import rank_correlations
-from learned_symmetry.rng import generator
+from learned_symmetry.small_networks import small_network
 from learned_symmetry.supervised import keep, run, train
 
 
@@ -34,7 +32,7 @@ def main(cfg: Bruintjes2023) -> None:
     training, optimiser = block.training, block.optimiser
     data = cifar10.load("train", cfg, training.images), cifar10.load("test", cfg, training.validation)
     runs = [
-        run(f"{name}/seed{seed}", seed, network(cfg, name, seed), *data, prepare, optimiser)
+        run(f"{name}/seed{seed}", seed, small_network(cfg, name, seed), *data, prepare, optimiser)
         for name in block.networks
         for seed in range(block.seeds)
     ]
@@ -60,20 +58,6 @@ def main(cfg: Bruintjes2023) -> None:
     for group, told in found.items():
         rank_correlations(out, f"small.rho.{group}", told, accuracies)
     out.write()
-
-
-def network(cfg: Bruintjes2023, name: str, seed: int) -> nn.Module:
-    """A network as it is before training."""
-    told = cfg.small.networks[name]
-
-    def build() -> nn.Module:
-        if isinstance(told, SmallCNN):
-            return ResNetCIFAR(told.depth, told.width)
-        if isinstance(told, SmallViT):
-            return small_vit(told.width, told.depth, told.heads)
-        return small_mixer(told.width, told.depth)
-
-    return models.seeded(build, generator(seed, "network"))
 
 
 def _with(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from pydantic import PositiveInt
 
-from learned_symmetry.config import Settings
+from learned_symmetry.config import Settings, Strict
 
 
-class Cross(Settings):
+class Budget(Strict):
     images: PositiveInt
+    layer_images: PositiveInt
     saliency_images: PositiveInt
     saliency_steps: PositiveInt
     jacobian_images: PositiveInt
+    calibration_images: PositiveInt
+
+
+class Cross(Settings):
+    max_shift: PositiveInt
+    digits: Budget
+    photographs: Budget

@@ -16,9 +16,9 @@ def jacobian_norms(model: nn.Module, x: Tensor, chunk: int = 100) -> Tensor:
     return torch.cat([_norms(model, part) for part in x.split(chunk)])
 
 
-def jacobian_norm(model: nn.Module, x: Tensor) -> float:
+def jacobian_norm(model: nn.Module, x: Tensor, chunk: int = 100) -> float:
     """The mean of `jacobian_norms` over inputs x (n, ...)."""
-    return jacobian_norms(model, x).mean().item()
+    return jacobian_norms(model, x, chunk).mean().item()
 
 
 def _norms(model: nn.Module, x: Tensor) -> Tensor:

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from learned_symmetry.groups import Group
 
-ROWS = 2000  # inputs a pass: samples x group elements x steps
+ROWS = 200  # inputs a pass, samples x group elements x steps: few enough for a CPU's cache
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a saliency map is made."""
 
-    baseline: float = 0.0  # every pixel of the input where the path begins
+    baseline: float | Tensor = 0.0  # of every pixel of the input where the path begins, or (1, c, 1, 1) by channel
     steps: int = 50  # midpoints of the straight path
     output: Literal["logit", "prob"] = "logit"  # what is differentiated
     threshold: float = 0.9  # pixels below this share of the largest become 0
@@ -88,7 +88,25 @@ def saliency_similarity(
         with torch.no_grad():
             labels = model(x).argmax(-1)
     found = orbit_maps(model, x, group, labels, recipe).flatten(2)  # (order, n, pixels)
-    norms = found.norm(dim=-1)
-    valid = (norms[1:] > 0) & (norms[0] > 0)
-    cosines = (found[1:] * found[0]).sum(-1) / (norms[1:] * norms[0])
-    return cosines[valid].mean().item()
+    return _mean_cosine(found[1:], found[0])
+
+
+def map_similarity(
+    model: nn.Module, other: nn.Module, x: Tensor, labels: Tensor | None = None, recipe: Recipe | None = None
+) -> float:
+    """Mean cosine of two networks' saliency maps over images x (n, c, h, w); 1 if they look at the same pixels.
+
+    As `saliency_similarity`; without labels the class is the answer of the `other` network, for both.
+    """
+    recipe = recipe or Recipe()
+    if labels is None:
+        with torch.no_grad():
+            labels = other(x).argmax(-1)
+    found = [maps(integrated_gradients(network, x, labels, recipe), recipe).flatten(1) for network in (model, other)]
+    return _mean_cosine(*found)
+
+
+def _mean_cosine(a: Tensor, b: Tensor) -> float:
+    """Of maps (..., pixels), pair by pair, without pairs in which one is all zero."""
+    norms = a.norm(dim=-1) * b.norm(dim=-1)
+    return ((a * b).sum(-1) / norms)[norms > 0].mean().item()

@@ -1,4 +1,4 @@
-"""Networks with flipped filters, and with relabelled channels."""
+"""Networks with flipped or otherwise moved filters, and with relabelled channels."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from learned_symmetry.groups import Flip
+from learned_symmetry.groups import Flip, Group
 from learned_symmetry.merge.channels import Channels
 
 Permutations = Mapping[str, Tensor]  # `Channels.watched` -> which old channel each new one is, (channels,) int64
 
 
-@torch.no_grad()
 def flipped(network: nn.Module) -> nn.Module:
-    """A copy whose convolution kernels are mirrored, left to right (bokman2023, Section 3); nothing else changes.
+    """A copy whose convolution kernels are mirrored, left to right (bokman2023, Section 3); see `moved`."""
+    return moved(network, Flip(), 1)
 
-    Raises TypeError for convolutions that make their kernels from other weights: those must be written out first.
+
+@torch.no_grad()
+def moved(network: nn.Module, group: Group, g: int) -> nn.Module:
+    """A copy whose convolution kernels are moved by element g; nothing else changes.
+
+    Where every layer but the kernels commutes with the group, it gives for moved inputs what `network` gives for
+    unmoved ones. Raises TypeError for convolutions that make their kernels from other weights: those must be written
+    out first.
     """
     made = copy.deepcopy(network)
     for name, part in made.named_modules():
         if isinstance(part, nn.modules.conv._ConvNd):
             if type(part) is not nn.Conv2d:
-                raise TypeError(f"{name} is a {type(part).__name__}; make it an nn.Conv2d before it is flipped")
-            part.weight.copy_(Flip().act(part.weight, 1))
+                raise TypeError(f"{name} is a {type(part).__name__}; make it an nn.Conv2d before it is moved")
+            part.weight.copy_(group.act(part.weight, g))
     return made
 
 

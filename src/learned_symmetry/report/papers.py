@@ -151,11 +151,11 @@ PAPERS = {
     "cross": Paper(
         title="Cross-examination, *the measures of each paper on the networks of the others*",
         question=(
-            "Is a network that learned its invariance from a teacher, a regulariser or a clone invariant in the sense"
-            " of the other papers too? And for the same reasons?"
+            "Is a network that learned its invariance from a teacher, a regulariser, a clone or a loss invariant in the"
+            " sense of the other papers too? And for the same reasons, layer by layer?"
         ),
-        stages=lambda cfg: ["examine"],
-        artefacts=("table", "genuine"),
+        stages=lambda cfg: ["turns", "shifts", "flips"],
+        artefacts=("profile", "genuine", "barriers", "table_turns", "table_shifts", "table_flips"),
     ),
 }
 

@@ -146,33 +146,6 @@ NETS = {  # VGG11s of bokman2023, in the order of its tables
 }
 
 
-@dataclass(frozen=True)
-class Examined:
-    """A network of the cross-examination; a paper has one mark, its networks differ in colour."""
-
-    paper: str
-    label: str
-    colour: str
-    marker: str
-
-
-EXAMINED = {
-    "nix_teacher": Examined("Nix", "GCNN, teacher", CLASSES[0], "o"),
-    "nix_student": Examined("Nix", "MLP", CLASSES[1], "o"),
-    "nix_kd": Examined("Nix", "MLP, KD", CLASSES[2], "o"),
-    "nix_attention": Examined("Nix", "MLP, Attention", CLASSES[3], "o"),
-    "nix_rdl": Examined("Nix", "MLP, RDL", CLASSES[4], "o"),
-    "nix_orbit": Examined("Nix", "MLP, Orbit", CLASSES[5], "o"),
-    "moskalev_wt": Examined("Moskalev", "weight-tied", CLASSES[0], "s"),
-    "moskalev_da": Examined("Moskalev", "augmented", CLASSES[1], "s"),
-    "moskalev_ir": Examined("Moskalev", "regularised", CLASSES[2], "s"),
-    "huang_gcnn": Examined("Huang", "GCNN", CLASSES[0], "^"),
-    "huang_mlp": Examined("Huang", "MLP", CLASSES[1], "^"),
-    "huang_clone": Examined("Huang", "clone, frozen", CLASSES[2], "^"),
-    "huang_unfrozen": Examined("Huang", "clone, unfrozen", CLASSES[3], "^"),
-}
-
-
 def blank(height: float) -> Figure:
     """An empty figure of page width and `height` inches in our style.
 
