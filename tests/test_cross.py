@@ -112,8 +112,19 @@ class _Stack(nn.Sequential):
 
 
 def _layerwise(net: nn.Module, x: torch.Tensor, moves: Group | DiagonalShifts) -> dict[str, float]:
-    subject = cross.Subject([net], x, torch.zeros(len(x)).long(), {"0": 1, "1": 1}, cross.rotations_as_channels)
+    subject = cross.Subject([net], x, torch.zeros(len(x)).long(), {"0": 1, "1": 1})
     return cross.layerwise(net, x, moves, subject, Similarity(1e-8))
+
+
+def test_a_map_of_one_position_is_correlated_over_images() -> None:
+    assert cross.maps(torch.ones(5, 3, 1, 1)).shape == (5, 3)
+    assert cross.maps(torch.ones(5, 3, 4, 2, 2)).shape == (5, 12, 2, 2)
+    assert cross.maps(torch.ones(5, 3)).shape == (5, 3)
+    net = seeded(lambda: _Stack(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 7)), generator(0, "one")).requires_grad_(False)
+    net[0].weight.copy_((net[0].weight + net[0].weight.flip(-1)) / 2)
+    net[1].weight.copy_((net[1].weight + net[1].weight.flip(-1)) / 2)
+    found = _layerwise(net, torch.randn(9, 1, 9, 9, generator=generator(0, "x")), Flip())
+    assert found["inv_late"] == pytest.approx(1, abs=1e-5)
 
 
 def test_layers_of_a_p4_network_are_equivariant_and_not_invariant() -> None:

@@ -34,9 +34,14 @@ CALIBRATION = 200  # images in a batch whose statistics a merged network's norms
 PARTS = ("early", "middle", "late")  # of a network before its pooling, over which layerwise scores are averaged
 
 
-def unchanged(activation: Tensor) -> Tensor:
-    """The view of layers that give (n, channels, h, w) already."""
-    return activation
+def maps(activation: Tensor) -> Tensor:
+    """A layer's output as maps (n, channels, h, w), or as units (n, channels) where there is but one position.
+
+    P4 maps (n, c, 4, h, w), of which a turn moves the positions and the rotations, have 4 c channels.
+    """
+    if activation.dim() == 5:
+        activation = activation.flatten(1, 2)
+    return activation.flatten(1) if activation.shape[2:].numel() == 1 else activation
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Subject:
     x: Tensor
     y: Tensor
     layers: Mapping[str, int]
-    view: View = unchanged
+    view: View = maps
     teachers: Sequence[nn.Module | None] = ()
     barriers: Sequence[float | None] = ()
 
@@ -71,11 +76,6 @@ def restored(network: nn.Module, scale: str, paper: str, stage: str, run: str) -
 def linear_layers(network: nn.Module) -> dict[str, int]:
     """The hidden layers of an MLP, before their ReLU; as they have no positions, their strides count for nothing."""
     return dict.fromkeys([name for name, part in network.named_modules() if isinstance(part, nn.Linear)][:-1], 1)
-
-
-def rotations_as_channels(activation: Tensor) -> Tensor:
-    """P4 maps (n, c, 4, h, w), of which a turn moves the positions and the rotations, as maps (n, 4 c, h, w)."""
-    return activation.flatten(1, 2) if activation.dim() == 5 else activation
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:

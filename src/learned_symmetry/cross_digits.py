@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from learned_symmetry import config, genuine_invariance, image_transfer, symmetry_cloning
 from learned_symmetry.config.cross import Cross
 from learned_symmetry.config.huang2024 import Group
-from learned_symmetry.cross import Subject, barriers, linear_layers, restored, rotations_as_channels
+from learned_symmetry.cross import Subject, barriers, linear_layers, restored
 from learned_symmetry.data import mnist, mnist_images
 from learned_symmetry.groups import QuarterTurns
 from learned_symmetry.mnist6_networks import STAGE, Digits
@@ -38,11 +38,11 @@ def _nix(setting: str, stage: str, cfg: Cross) -> Subject:
     teachers = networks(lambda: made.teacher(settings), f"image_teacher_{setting}")
     strides = {"layer1": 1, "layer2": 1, "layer3": 2}  # of the CNN; turns ask for none
     x, y = _first(cfg)
-    about = (mnist_images.unit(x), y, strides, rotations_as_channels)
+    about = (mnist_images.unit(x), y, strides)
     if stage == "teacher":
         return Subject(teachers, *about)
     students = networks(lambda: made.student(settings), f"image_{stage}")
-    return Subject(students, *about, teachers)
+    return Subject(students, *about, teachers=teachers)
 
 
 def _moskalev(kind: str, cfg: Cross) -> Subject:
@@ -70,7 +70,7 @@ def _huang(group: Group, kind: str, row: str, cfg: Cross) -> Subject:
         for seed in range(settings.seeds)
     ]
     layers = linear_layers(builds[kind](0)) if kind == "mlp" else {f"layer{n}": 1 + (n > 2) for n in range(1, 5)}
-    return Subject(networks, experiment.canvas(x), y, layers, rotations_as_channels)
+    return Subject(networks, experiment.canvas(x), y, layers)
 
 
 def _bruintjes(task: str, merge: bool, cfg: Cross) -> Subject:

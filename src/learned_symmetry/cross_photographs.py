@@ -15,7 +15,7 @@ from torch import nn
 from learned_symmetry import config, flip_resnets, flip_vgg, results
 from learned_symmetry.cifar10_networks import KINDS, PAPER, Photographs
 from learned_symmetry.config.cross import Cross
-from learned_symmetry.cross import Subject, barriers, restored, unchanged
+from learned_symmetry.cross import Subject, barriers, maps, restored
 from learned_symmetry.data import cifar10
 from learned_symmetry.groups import Flip
 from learned_symmetry.models.residual import ResNetCIFAR, WideResNet
@@ -60,7 +60,7 @@ def _bruintjes(
     x, y = cifar10.load("test", cfg, cfg.photographs.images)
     network = build(photographs, 0)
     layers = {layer: stride for layer, stride in network.strides.items() if layer not in ("pool", "logits")}
-    about = Subject(networks, photographs.prepare(x), y, layers, getattr(network, "view", unchanged))
+    about = Subject(networks, photographs.prepare(x), y, layers, getattr(network, "view", maps))
     if not isinstance(network, ResNetCIFAR | WideResNet):
         return about
     seen = photographs.prepare(cifar10.load("train", cfg, cfg.photographs.calibration_images)[0])
