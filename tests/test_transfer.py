@@ -24,7 +24,7 @@ from learned_symmetry.transfer.cka import CKA, linear_cka
 from learned_symmetry.transfer.dm import DirectMatching
 from learned_symmetry.transfer.kd import KD
 from learned_symmetry.transfer.none import NoTransfer
-from learned_symmetry.transfer.orbit import LearnOrbit, Orbit, act, spectrum
+from learned_symmetry.transfer.orbit import LearnOrbit, Orbit, _gap, act, spectrum
 from learned_symmetry.transfer.rdl import RDL, gram_gap, similarity
 from tests.losses import check_teaching
 from tests.networks import as_student
@@ -346,6 +346,32 @@ def test_gradients_of_the_action_for_a_shorter_kernel_and_each_run_of_a_stack(le
     assert torch.autograd.gradcheck(
         lambda k: act(spectrum(k, length), g[0], x[0]), (bank[0].detach().requires_grad_(),)
     )
+
+
+@pytest.mark.parametrize("length", [6, 7])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_the_gap_and_its_gradients_for_each_run_of_a_stack(length: int, fixed: bool, randn: Randn) -> None:
+    """Against the action written out, for still activations that are fixed and for those that are taught, too."""
+    bank, g, still = randn(2, 2, 4), torch.tensor([[1, 0, 1], [0, 0, 1]]), randn(2, 3, 2, length)
+    seen = randn(2, 3 if fixed else 6, 2, length)
+
+    def gap(seen: Tensor, bank: Tensor, g: Tensor, still: Tensor) -> Tensor:
+        return _gap(seen, bank, g, still if fixed else None)
+
+    def written_out(seen: Tensor, bank: Tensor, g: Tensor, still: Tensor) -> Tensor:
+        still, after = (still, seen) if fixed else seen.chunk(2)
+        return (act(spectrum(bank, length), g, still) - after).square().sum()
+
+    arguments = seen.requires_grad_(), bank.requires_grad_()
+    stacked = torch.vmap(gap)(*arguments, g, still)
+    looped = torch.stack([written_out(*run) for run in zip(*arguments, g, still, strict=True)])
+    torch.testing.assert_close(stacked, looped, rtol=1e-10, atol=1e-12)
+    weights = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    found = torch.autograd.grad((weights * stacked).sum(), arguments)
+    expected = torch.autograd.grad((weights * looped).sum(), arguments)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    taught_alone = torch.autograd.grad(gap(seen[0], bank[0].detach(), g[0], still[0]), seen)[0]
+    torch.testing.assert_close(taught_alone[0], expected[0][0], rtol=1e-10, atol=1e-12)
 
 
 # ---- Orbit: stage 1 --------------------------------------------------------------------------------------------------

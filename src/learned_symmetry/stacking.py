@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from learned_symmetry.models import parameter_count
 from learned_symmetry.runs import Recipe, Run
 
+SMALL_TEACHER = 5e6  # examples x positions x weights of a frozen convolutional teacher: below it Python is the cost
 SPLIT_ABOVE = 5e8  # FLOPs a step: below it Python is the cost, and two threads wait for each other
 
 
@@ -18,7 +20,7 @@ def stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: int
     """Runs that can be one program, together where that is faster; heavy ones in no fewer stacks than cores."""
     groups: dict[Any, list[Run]] = {}
     for number, run in enumerate(runs):
-        wanted = recipe.stack == "always" or (recipe.stack == "auto" and _stacking_pays(run, device))
+        wanted = recipe.stack == "always" or (recipe.stack == "auto" and _stacking_pays(run, recipe.batch, device))
         together = wanted and not buffers(run.network)  # running statistics are no function's output
         groups.setdefault(_shape(run) if together else number, []).append(run)
     made = []
@@ -35,12 +37,17 @@ def buffers(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in module.state_dict().items() if name not in parameters}
 
 
-def _stacking_pays(run: Run, device: torch.device) -> bool:
-    """Measured (benchmarks/test_engine.py): on a CPU not for convolutions, the network's or a frozen teacher's."""
-    parts = [run.network, *(value for value in vars(run.objective).values() if isinstance(value, nn.Module))]
-    modules = [module for part in parts for module in part.modules()]
-    convolves = any(isinstance(m, nn.modules.conv._ConvNd) or getattr(m, "convolves", False) for m in modules)
-    return device.type == "cuda" or not convolves
+def _stacking_pays(run: Run, batch: int, device: torch.device) -> bool:
+    """Measured (benchmarks/test_engine.py): on a CPU not for networks that convolve, nor where a frozen teacher does
+    much of it."""
+    teachers = [value for value in vars(run.objective).values() if isinstance(value, nn.Module) and _convolves(value)]
+    positions = run.train["x"][0, 0].numel()
+    small = all(batch * positions * parameter_count(teacher) < SMALL_TEACHER for teacher in teachers)
+    return device.type == "cuda" or (small and not _convolves(run.network))
+
+
+def _convolves(network: nn.Module) -> bool:
+    return any(isinstance(m, nn.modules.conv._ConvNd) or getattr(m, "convolves", False) for m in network.modules())
 
 
 def _shape(run: Run) -> Any:

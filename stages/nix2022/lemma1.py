@@ -32,7 +32,7 @@ def main(cfg: Nix2022) -> None:
     distances, gaps, teacher_gaps = [], [], []
     for seed in range(cfg.seeds):
         teacher = experiment.teacher(experiment.teacher_name(shift, seed)).double()
-        x = experiment.signals(shift, seed).tests["seen"].x.double()
+        x = experiment.signals(shift, seed).tests["seen"].x[: cfg.lemma1.signals].double()
         measured = [
             check(teacher, x, orthogonal(400, generator(seed, "lemma1", number)))
             for number in range(cfg.lemma1.rotations)

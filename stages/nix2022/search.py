@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from torch import Tensor
+
 from learned_symmetry import record, stage, transfer
 from learned_symmetry.config.nix2022 import Nix2022, Weights
 from learned_symmetry.data import mnist1d
@@ -78,7 +80,7 @@ def train(cfg: Nix2022, grid: list[tuple[Point, int]], scratch: Path) -> tuple[l
         training = point.values["lr"], point.values["weight_decay"]
         run = experiment.student_run(name, search.head, search.shift, seed, objective, *training)
         if point.method == "orbit":
-            run = replace(run, constants=representation(experiment, models[_orbit_name(cfg, point, seed)].state))
+            run = replace(run, constants=representation(experiment, models[_orbit_name(cfg, point, seed)]))
         runs.append(run)
     fitted = experiment.fit(runs, schedule, scratch / "students", "search")
     return fitted, [
@@ -87,17 +89,32 @@ def train(cfg: Nix2022, grid: list[tuple[Point, int]], scratch: Path) -> tuple[l
     ]
 
 
-def orbit_models(experiment: Experiment, grid: list[tuple[Point, int]], scratch: Path) -> dict[str, Fitted]:
-    """One orbit model for each combination of weights, seed, and learning rate where the schedule leaves that open."""
-    cfg = experiment.cfg
-    runs = {}
+def orbit_models(experiment: Experiment, grid: list[tuple[Point, int]], scratch: Path) -> dict[str, dict[str, Tensor]]:
+    """One orbit model for each combination of weights, seed, and learning rate where the schedule leaves that open.
+
+    Those that the stage `orbit` has learned with the same settings are its own; the others are learned here.
+    """
+    cfg, shift = experiment.cfg, experiment.cfg.search.shift
+    runs, states = {}, {}
     for point, seed in grid:
         if point.method == "orbit":
             name, lr = _orbit_name(cfg, point, seed), _orbit_lr(cfg, point)
             weights = Weights(**{key: point.values[key] for key in Weights.model_fields})
-            runs[name] = orbit_run(experiment, name, cfg.search.shift, seed, weights, lr)
-    fitted = experiment.fit(list(runs.values()), cfg.schedules.orbit, scratch / "models", "search: orbit models")
-    return {done.run.name: done for done in fitted}
+            if learned := _learned_for(cfg, weights, lr, shift, seed):
+                model = f"{learned}/{experiment.teacher_name(shift, seed)}"
+                states[name] = record.load_state(cfg.scale, PAPER, "orbit", model)
+            else:
+                runs[name] = orbit_run(experiment, name, shift, seed, weights, lr)
+    if runs:
+        fitted = experiment.fit(list(runs.values()), cfg.schedules.orbit, scratch / "models", "search: orbit models")
+        states |= {done.run.name: done.state for done in fitted}
+    return states
+
+
+def _learned_for(cfg: Nix2022, weights: Weights, lr: float, shift: int, seed: int) -> str | None:
+    """The head for which the stage `orbit` has learned such a model, if it has."""
+    same = lr == (cfg.schedules.orbit.lr or cfg.orbit.lr) and shift in cfg.shifts and seed < cfg.seeds
+    return next((head for head in cfg.heads if same and getattr(cfg.orbit, head).weights == weights), None)
 
 
 def _orbit_lr(cfg: Nix2022, point: Point) -> float:

@@ -207,6 +207,7 @@ class Search(Strict):
 
 class Lemma1(Strict):
     shift: Shift
+    signals: PositiveInt
     rotations: PositiveInt
 
 

@@ -33,37 +33,103 @@ def spectrum(kernels: Tensor, length: int) -> Tensor:
     return torch.fft.rfft(centred).conj()
 
 
+def _stacked(info: Any, in_dims: Sequence[int | None], inputs: Sequence[Any]) -> list[Any]:
+    """What `torch.vmap` hands over, each with its runs as the leading axis."""
+    return [
+        value
+        if value is None
+        else value.movedim(dim, 0)
+        if dim is not None
+        else value.expand(info.batch_size, *value.shape)
+        for value, dim in zip(inputs, in_dims, strict=True)
+    ]
+
+
+def _to_multipliers(x_in_fourier: Tensor, grad_in_fourier: Tensor, length: int) -> Tensor:
+    """The gradient (..., b, length // 2 + 1) of multipliers from those of x and of the outcome's gradient."""
+    twice = x_in_fourier.real.new_full((length // 2 + 1,), 2.0 / length)  # rfft keeps one of each conjugate pair
+    twice[0] = 1.0 / length
+    if length % 2 == 0:
+        twice[-1] = 1.0 / length
+    return (x_in_fourier.conj() * grad_in_fourier).sum(-2) * twice
+
+
 class _Correlate(torch.autograd.Function):
-    """Signals x (b, c, n) times multipliers m (b, n // 2 + 1) in Fourier space, with gradients by real transforms.
+    """Signals x (..., b, c, n) times multipliers m (..., b, n // 2 + 1) in Fourier space, with gradients by real
+    transforms.
 
     Autograd's own backward of rfft and irfft goes through full complex transforms and zero-filled copies.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(x: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
         in_fourier = torch.fft.rfft(x)
-        return torch.fft.irfft(in_fourier * m.unsqueeze(1), n=x.shape[-1]), in_fourier
+        return torch.fft.irfft(in_fourier * m.unsqueeze(-2), n=x.shape[-1]), in_fourier
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(inputs[1], output[1])
         ctx.length = inputs[0].shape[-1]
-        ctx.mark_non_differentiable(output[1])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, Tensor | None]:
+        if grad is None:
+            return None, None
         m, x_in_fourier = ctx.saved_tensors
-        length, in_fourier = ctx.length, torch.fft.rfft(grad)
-        to_x = torch.fft.irfft(in_fourier * m.conj().unsqueeze(1), n=length) if ctx.needs_input_grad[0] else None
-        if not ctx.needs_input_grad[1]:
-            return to_x, None
-        twice = grad.new_full((length // 2 + 1,), 2.0 / length)  # rfft keeps one of each conjugate pair
-        twice[0] = 1.0 / length
-        if length % 2 == 0:
-            twice[-1] = 1.0 / length
-        return to_x, (x_in_fourier.conj() * in_fourier).sum(1) * twice
+        to_x, to_m = ctx.needs_input_grad
+        in_fourier = torch.fft.rfft(grad)
+        return (
+            torch.fft.irfft(in_fourier * m.conj().unsqueeze(-2), n=ctx.length) if to_x else None,
+            _to_multipliers(x_in_fourier, in_fourier, ctx.length) if to_m else None,
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        return _Correlate.apply(*_stacked(info, in_dims, inputs)), (0, 0)
+
+
+class _Gap(torch.autograd.Function):
+    """||rho_g still - after||^2 (...,) of signals (..., b, c, n), multipliers m (..., b, n // 2 + 1) moving `still`.
+
+    `seen` is `after`, or, where `still` is None, both: (..., 2 b, c, n). In one function, because a step's time goes
+    into passes over the activations.
+    """
+
+    @staticmethod
+    def forward(seen: Tensor, m: Tensor, still: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        before, after = seen.tensor_split(2, -3) if still is None else (still, seen)
+        in_fourier = torch.fft.rfft(before)
+        gap = torch.fft.irfft(in_fourier * m.unsqueeze(-2), n=seen.shape[-1]).sub_(after)
+        return torch.linalg.vector_norm(gap, dim=(-3, -2, -1)).square(), gap, in_fourier
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: tuple[Tensor, ...]) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(inputs[1], *output[1:])
+        ctx.halves = inputs[2] is None
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None, None
+        m, gap, x_in_fourier = ctx.saved_tensors
+        length, twice = gap.shape[-1], 2 * grad[..., None, None, None]
+        to_seen = -twice * gap
+        if not (ctx.halves or ctx.needs_input_grad[1]):
+            return to_seen, None, None
+        in_fourier = torch.fft.rfft(gap)
+        to_m = _to_multipliers(x_in_fourier, in_fourier, length) * twice[..., 0] if ctx.needs_input_grad[1] else None
+        if ctx.halves:
+            to_still = torch.fft.irfft(in_fourier * (twice[..., 0] * m.conj()).unsqueeze(-2), n=length)
+            to_seen = torch.cat([to_still, to_seen], dim=-3)
+        return to_seen, to_m, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        return _Gap.apply(*_stacked(info, in_dims, inputs)), (0, 0, 0)
 
 
 def correlate(x: Tensor, multipliers: Tensor) -> Tensor:
@@ -105,27 +171,16 @@ class Teach(Transfer):
         """rho_g x: the batch's inputs, moved."""
         raise NotImplementedError
 
-    def gap(self, layer: str, still: Tensor, after: Tensor, batch: Batch) -> Tensor:
-        """Summed squared difference of a layer's moved activations rho_g `still` and those `after` the input moved."""
+    def gap(self, layer: str, seen: Tensor, batch: Batch) -> Tensor:
+        """||rho_g still - after||^2 of a layer's activations `seen` (2 b, ...) of still, then of moved inputs."""
         raise NotImplementedError
 
     def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
-        still, after = seen_twice(network, batch["x"], self.move(batch), self.layers)
-        gaps = sum(self.gap(layer, still[layer], after[layer], batch) for layer in after)
-        match = gaps / sum(z.numel() for z in after.values())
-        augmented = F.cross_entropy(after["logits"], batch["y"])
-        task = F.cross_entropy(still["logits"], batch["y"])
+        seen = features(network, torch.cat([batch["x"], self.move(batch)]), self.layers)
+        match = sum(self.gap(layer, z, batch) for layer, z in seen.items()) / sum(z.numel() / 2 for z in seen.values())
+        task, augmented = (F.cross_entropy(logits, batch["y"]) for logits in seen["logits"].chunk(2))
         total = (1 - self.gamma) * task + self.gamma * (match + augmented)
         return {"task": task, "match": match, "augmented": augmented, "total": total}
-
-
-def seen_twice(
-    network: Network, x: Tensor, moved: Tensor, layers: Sequence[str]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """`features` of still and of moved inputs, by one pass over both."""
-    both = features(network, torch.cat([x, moved]), layers)
-    halves = {layer: z.split(len(x)) for layer, z in both.items()}
-    return {layer: half[0] for layer, half in halves.items()}, {layer: half[1] for layer, half in halves.items()}
 
 
 def draw_elements(generator: torch.Generator, size: int, order: int) -> dict[str, Tensor]:
@@ -154,7 +209,7 @@ class LearnOrbit(Learn):
         on_input = spectrum(kernels["input"], x.shape[-1])
         moved = act(on_input, g, x)
         seen = features(frozen(self.teacher, batch), moved, LAYERS)
-        gaps = [_gap(batch[f"teacher.{layer}"], kernels[layer], g, seen[layer]) for layer in seen]
+        gaps = [_gap(seen[layer], kernels[layer], g, batch[f"teacher.{layer}"]) for layer in seen]
         equiv = sum(gaps) / sum(z.numel() for z in seen.values())
         inv = F.mse_loss(act(on_input, (self.order - g) % self.order, moved), x)
         group = self._likeness(kernels["input"], on_input, moved, batch["h"], x)
@@ -190,14 +245,17 @@ class Orbit(Teach):
     def move(self, batch: Batch) -> Tensor:
         return act(spectrum(batch["rho.input"], batch["x"].shape[-1]), batch["g"], batch["x"])
 
-    def gap(self, layer: str, still: Tensor, after: Tensor, batch: Batch) -> Tensor:
+    def gap(self, layer: str, seen: Tensor, batch: Batch) -> Tensor:
         if self.layout == "channels" and layer != "logits":
-            still = as_signal(still, batch["x"].shape[-1])
-        return _gap(still, batch[f"rho.{layer}"], batch["g"], after)
+            seen = as_signal(seen, batch["x"].shape[-1])
+        return _gap(seen, batch[f"rho.{layer}"], batch["g"])
 
 
-def _gap(still: Tensor, kernels: Tensor, g: Tensor, after: Tensor) -> Tensor:
-    """`Teach.gap` by kernels: maps (b, c, n) are moved channel by channel, vectors (b, n) as one ring."""
-    signal = still.unsqueeze(1) if still.dim() == 2 else still
-    moved = act(spectrum(kernels, signal.shape[-1]), g, signal)
-    return (moved.flatten(1) - after.flatten(1)).square().sum()
+def _gap(seen: Tensor, kernels: Tensor, g: Tensor, still: Tensor | None = None) -> Tensor:
+    """`Teach.gap` by kernels: maps (b, c, n) are moved channel by channel, vectors (b, n) as one ring.
+
+    With fixed activations `still` of still inputs, `seen` are those of moved ones alone.
+    """
+    if seen.dim() == 2:
+        seen, still = seen.unsqueeze(1), None if still is None else still.unsqueeze(1)
+    return _Gap.apply(seen, spectrum(kernels, seen.shape[-1])[g], still)[0]

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from learned_symmetry.models import Network
+from learned_symmetry.models import Network, features
 from learned_symmetry.models.orbit_affine import resample, volume_of
 from learned_symmetry.objective import Batch, frozen
 from learned_symmetry.transfer import orbit
@@ -64,7 +64,8 @@ class LearnAffineOrbit(orbit.Learn):
         moved = act(theta["input"][g], "input", x)
         seen = moved.clamp(0, 1) if self.clamp else moved
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
-            still, after = orbit.seen_twice(frozen(self.teacher, batch), x, seen, self.layers)
+            both = features(frozen(self.teacher, batch), torch.cat([x, seen]), self.layers)
+            still, after = ({layer: z.chunk(2)[half] for layer, z in both.items()} for half in range(2))
             ce = F.cross_entropy(after["logits"], batch["y"])
         gaps = sum(gap(theta[layer][g], layer, still[layer], after[layer]) for layer in after)
         equiv = gaps / sum(z.numel() for z in after.values())
@@ -87,5 +88,5 @@ class TaughtByAffine(orbit.Teach):
         moved = act(batch["rho.input"][batch["g"]], "input", batch["x"])
         return moved.clamp(0, 1) if self.clamp else moved
 
-    def gap(self, layer: str, still: Tensor, after: Tensor, batch: Batch) -> Tensor:
-        return gap(batch[f"rho.{layer}"][batch["g"]], layer, still, after)
+    def gap(self, layer: str, seen: Tensor, batch: Batch) -> Tensor:
+        return gap(batch[f"rho.{layer}"][batch["g"]], layer, *seen.chunk(2))

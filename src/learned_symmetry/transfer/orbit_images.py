@@ -186,8 +186,8 @@ class ImageOrbit(orbit.Teach):
         moved = act(self._repeated(multipliers(batch["rho.input"], *x.shape[-2:]), batch), x)
         return moved.clamp(0, 1) if self.clamp else moved
 
-    def gap(self, layer: str, still: Tensor, after: Tensor, batch: Batch) -> Tensor:
-        kernels = batch[f"rho.{layer}"]
+    def gap(self, layer: str, seen: Tensor, batch: Batch) -> Tensor:
+        kernels, (still, after) = batch[f"rho.{layer}"], seen.chunk(2)
         if layer == "logits":
             return logits_gap(self._repeated(orbit.spectrum(kernels, still.shape[-1]), batch), still, after)
         (aside, maps), (aside_after, maps_after) = on_grid(still), on_grid(after)
