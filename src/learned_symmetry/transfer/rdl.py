@@ -79,6 +79,7 @@ class _GramGap(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, ...]) -> None:
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*output[1:])
         ctx.mark_non_differentiable(*output[1:])
 
