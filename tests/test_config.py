@@ -90,8 +90,10 @@ def test_the_pipelines_scales_are_those_of_the_protocol() -> None:
 def test_a_methods_own_schedule_comes_before_the_students() -> None:
     schedules = config.load("nix2022", scale="quick").schedules
     assert schedules.of("orbit", "linear") == schedules.methods["orbit_linear"]
-    assert schedules.of("dm", "pooling") == schedules.of("dm", "linear") == schedules.methods["dm"]
-    assert schedules.of("kd", "pooling") == schedules.student
+    assert schedules.of("dm", "pooling") == schedules.methods["dm_pooling"]
+    assert schedules.of("dm", "linear") == schedules.of("kd", "pooling") == schedules.student
+    of_both_heads = schedules.model_copy(update={"methods": {"dm": schedules.teacher}})
+    assert of_both_heads.of("dm", "pooling") == of_both_heads.of("dm", "linear") == schedules.teacher
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
