@@ -25,7 +25,8 @@ def stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: int
         groups.setdefault(_shape(run) if together else number, []).append(run)
     made = []
     for group in groups.values():
-        flops = 6 * recipe.batch * len(group) * sum(w.numel() for w in group[0].network.parameters())  # a dense step's
+        seen = recipe.batch * len(group) * group[0].objective.passes  # examples a step
+        flops = 6 * seen * sum(w.numel() for w in group[0].network.parameters())  # of a dense network
         parts = -(-cores // len(groups)) if device.type == "cpu" and flops > SPLIT_ABOVE else 1
         made += [group[part::parts] for part in range(min(parts, len(group)))]
     return made
