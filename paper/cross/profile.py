@@ -47,6 +47,8 @@ def main(cfg: config.Settings) -> None:
         panel.set_title(title, fontsize=7, loc="center")
         panel.tick_params(axis="y", length=0)
         panel.margins(x=0.06)
+    for panel in panels[1:4]:  # correlations and cosines
+        panel.set(xlim=(-0.08, 1.08), xticks=(0, 0.5, 1))
     panels[0].set_yticks(places, labels, fontsize=5.6)
     panels[0].set_ylim(max(places) + 0.8, -1.2)
     for group, title in GROUPS.items():

@@ -29,8 +29,7 @@ def _first(cfg: Cross) -> tuple[Tensor, Tensor]:
 
 def _nix(setting: str, stage: str, cfg: Cross) -> Subject:
     settings = config.load("nix2022", scale=cfg.scale)
-    experiment = image_transfer.Experiment(settings, setting)
-    made, seeds = experiment.setting, range(settings.images.seeds)
+    made, seeds = image_transfer.SETTINGS[setting], range(settings.images.seeds)
 
     def networks(build: Callable[[], nn.Module], stage: str) -> list[nn.Module | None]:
         return [restored(build(), cfg.scale, "nix2022", stage, f"seed{seed}") for seed in seeds]

@@ -53,14 +53,14 @@ NETWORKS = {  # group -> its networks, in the order of tables
         **_named("bruintjes", {"plain": "CNN"}),
     },
     "cifar": {
-        **{f"vgg_{key}": Examined("bokman", f"VGG11: {series.label}") for key, series in NETS.items()},
+        **{f"vgg_{key}": Examined("bokman", f"VGG11, {series.label}") for key, series in NETS.items()},
         **{
             f"resnet_{key}_{size}": Examined("bokman", f"{label}, {size} size")
             for key, label in RESNETS.items()
             for size in ("even", "odd")
         },
-        **_named("bruintjes", {key: f"ResNet-44: {series.label}" for key, series in AUGMENTATIONS.items()}),
-        **_named("bruintjes", {key: f"WRN-40: {series.label}" for key, series in WIDTHS.items()}),
+        **_named("bruintjes", {key: f"ResNet-44, {series.label}" for key, series in AUGMENTATIONS.items()}),
+        **_named("bruintjes", {key: f"WRN-40, {series.label}" for key, series in WIDTHS.items()}),
         **_named("bruintjes", {key: series.label for key, series in SMALL_NETWORKS.items()}),
     },
 }
