@@ -18,8 +18,10 @@ def test_pairs_lie_side_by_side_scaled_to_the_largest_weight() -> None:
 
 
 def test_a_kind_whose_networks_were_all_dropped_leaves_its_panel_empty() -> None:
-    filters = {"cnn": {"seed": 1, "left": [[0.1] * 27], "right": [[0.2] * 27]}}
-    figure, drawn = draw.filter_figure(filters, {"A": ("gone", "left", "right"), "B": ("cnn", "left", "right")})
+    names = ("conv1", "conv1_unflipped")
+    filters = {"cnn": {"seed": 1, "conv1": [[0.1] * 27], "conv1_unflipped": [[0.2] * 27]}}
+    figure, drawn = draw.filter_figure(filters, {"A": ("gone", *names), "B": ("cnn", *names)})
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["A: every network was dropped", "B"]
+    assert [axes.get_title(loc="right") for axes in figure.axes] == ["filter | mirrored twin"] * 2
     assert drawn["A"]["seed"] is None
     assert drawn["B"]["seed"] == 1

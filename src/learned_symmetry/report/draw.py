@@ -86,9 +86,9 @@ def mosaic(axes: Axes, tiles: Sequence[Sequence[Sequence[float]]], title: str, *
 
 
 BESIDE = {  # what stands to the right of a filter, by the name in the results
-    "conv1_unflipped": "each filter | its mirrored twin",  # step 4 of bokman2023's Figure 2
-    "conv1_twin": "each filter | its twin, mirrored",
-    "conv2_twin": "each filter | its twin, mirrored",
+    "conv1_unflipped": "filter | mirrored twin",  # step 4 of bokman2023's Figure 2
+    "conv1_twin": "filter | twin, mirrored",
+    "conv2_twin": "filter | twin, mirrored",
 }
 
 
