@@ -52,7 +52,7 @@ class Optimiser(ABC):
 
 def _bound(gradients: Sequence[Tensor], clip: float) -> None:
     """Scale each run's gradient (runs, ...) down to the norm `clip`, as `torch.nn.utils.clip_grad_norm_` does it."""
-    norms = sum(gradient.flatten(1).square().sum(1) for gradient in gradients).sqrt()
-    share = (clip / (norms + 1e-6)).clamp(max=1)
+    norms = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])
+    share = (clip / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1)
     for gradient in gradients:
         gradient.mul_(share.view(-1, *[1] * (gradient.dim() - 1)))
