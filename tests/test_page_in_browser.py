@@ -100,7 +100,7 @@ def test_numbers_and_figures_open(shown: Page) -> None:
     for part, text in (
         ("data", '"artefact": "nix2022/fig2"'),
         ("script", "def main(cfg"),
-        ("command", "dvc repro stages"),
+        ("command", "dvc repro paper/nix2022/dvc.yaml"),
     ):
         shown.click(f"[id='nix2022/fig2'] button[data-part='{part}']")
         assert text in shown.inner_text("#dialog")
