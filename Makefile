@@ -51,7 +51,7 @@ report: setup
 
 # Verdicts, and means under the claims' names; without the stages' own columns, and the queue, whose blanks differ
 experiments: setup
-	@dvc exp show --hide-queued --only-changed --drop '(metrics|notes|provenance)\.|wall_seconds|(paper|src|data|stages)/' --md
+	@dvc exp show --hide-queued --only-changed --drop '(metrics|notes|provenance)\.|wall_seconds|^params.yaml$$|(paper|src|data|stages)/' --md
 
 # Made anew when the lock or the package's description changes; the stamp is written last, so half a set-up is made again
 setup: .venv/.ready

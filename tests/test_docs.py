@@ -46,7 +46,7 @@ def test_links_and_commands_name_what_is_there(page: Path, monkeypatch: pytest.M
     for link in re.findall(r"\]\(([^)#\s]+)\)", text):
         assert link.startswith("http") or (page.parent / link).exists(), link
     targets = {pipeline.target(*named) for named in stages.items()}
-    for named in re.findall(r"(?:stages|paper)/\w+/dvc\.yaml:[\w@]+", text):
+    for named in re.findall(r"(?:stages|paper)/[\w/]+/dvc\.yaml:[\w@]+", text):
         assert named in targets
     for key in re.findall(r"-S ['\"]?([a-z]+2\d{3}\.[\w.]+)=", text):
         pipeline.resolved(raw, key)

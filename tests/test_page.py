@@ -55,7 +55,7 @@ def test_a_number_leads_to_its_seeds_stage_parameters_and_runs(committed: Docume
         assert metric["shown"][2] == sum(value is not None for value in metric["values"])
         assert at["stages"][metric["stage"]]["command"].startswith("python stages/")
     teacher = committed.json["data:nix2022/quick"]["stages"]["image_teacher_cnn_mlp"]
-    assert teacher["target"] == "stages/nix2022/dvc.yaml:image_teacher@cnn_mlp"
+    assert teacher["target"] == "stages/nix2022/images/dvc.yaml:image_teacher@cnn_mlp"
     assert "nix2022.quick.images" in " ".join(teacher["params"])
     assert len(teacher["runs"]) == 2
     assert len(teacher["digest"]) == 16
@@ -71,8 +71,8 @@ def test_the_report_waits_for_every_paper(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(ROOT)
     stages = pipeline.stages("quick")
     assert {f"paper/{key}" for key in papers.PAPERS} <= set(stages["report"]["deps"])
-    shown = {str(result_path("quick", key, "claims")) for key in papers.PAPERS}
-    assert shown <= {output for stage in stages.values() for output in pipeline.outputs(stage)}
+    shown = {result_path("quick", key, "claims") for key in papers.PAPERS}
+    assert all(any(pipeline.writes(stage, path) for stage in stages.values()) for path in shown)
 
 
 def test_groups_of_stages_are_read_as_dvc_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for pattern in (
         "params.yaml",
         "dvc.yaml",
-        "stages/*/dvc.yaml",
+        "stages/**/dvc.yaml",
         "paper/*/dvc.yaml",
         "paper/*/*.py",
         "paper/notes/*",

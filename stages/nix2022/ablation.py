@@ -1,6 +1,6 @@
 """Nix et al. 2022, Table 6: Orbit's first stage without some of its terms, on MNIST from CNN to MLP.
 
-dvc repro stages/nix2022/dvc.yaml:ablation
+dvc repro stages/nix2022/images/dvc.yaml:ablation
 python stages/nix2022/ablation.py
 
 A row ``rGEIC`` says which of the terms group, equiv, inv and ce are on. The second stage is always the whole one.

@@ -1,6 +1,6 @@
 """Nix et al. 2022, Tables 1 and 2, Figure 5, Orbit stage 1: what moves a teacher's layers as its input moves.
 
-dvc repro stages/nix2022/dvc.yaml:image_orbit@cnn_mlp
+dvc repro stages/nix2022/images/dvc.yaml:image_orbit@cnn_mlp
 python stages/nix2022/image_orbit.py cnn_mlp
 """
 

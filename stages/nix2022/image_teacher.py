@@ -1,6 +1,6 @@
 """Nix et al. 2022, Tables 1, 2 and 6: the teachers of a setting, trained on MNIST as it is.
 
-dvc repro stages/nix2022/dvc.yaml:image_teacher@cnn_mlp
+dvc repro stages/nix2022/images/dvc.yaml:image_teacher@cnn_mlp
 python stages/nix2022/image_teacher.py cnn_mlp
 """
 

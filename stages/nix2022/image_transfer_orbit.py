@@ -1,6 +1,6 @@
 """Nix et al. 2022, Tables 1 and 2, Orbit stage 2: students of one setting that learn to commute with the orbit models.
 
-dvc repro stages/nix2022/dvc.yaml:image_transfer_orbit@cnn_mlp
+dvc repro stages/nix2022/images/dvc.yaml:image_transfer_orbit@cnn_mlp
 python stages/nix2022/image_transfer_orbit.py cnn_mlp
 """
 

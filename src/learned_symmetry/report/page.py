@@ -110,7 +110,7 @@ def _drawn(files: dict[str, Path], stages: dict[str, pipeline.Stage]) -> dict[st
     """One artefact at one scale: the drawing or the table's rows, and what the page's script shows on request."""
     content = json.loads(files["json"].read_text())
     name, stage = _maker(files["json"], stages)
-    kept = {"svg": None, "json": content, "command": stage["cmd"], "target": pipeline.target(name, stage)}
+    kept = {"svg": None, "json": content, "target": pipeline.target(name, stage)}
     if files["svg"].exists():
         encoded = base64.b64encode(files["svg"].read_bytes()).decode()
         return kept | {"svg": f"data:image/svg+xml;base64,{encoded}", "caption": ""}  # its facts are drawn in it
@@ -143,7 +143,7 @@ def _data(outcome: Outcome, stages: dict[str, pipeline.Stage]) -> dict[str, Any]
             "target": pipeline.target(name, stage),
             "file": str(path),
             "seconds": outcome.seconds.get(short),
-            "params": {path: pipeline.resolved(raw, path) for path in stage.get("params", [])},
+            "params": {key: pipeline.resolved(raw, key) for key in pipeline.parameters(stage)},
             "provenance": result["provenance"],
             "runs": [{k: run[k] for k in ("name", "seed", "params", "metrics")} for run in result["runs"]],
             "digest": result_digest(outcome.scale, outcome.paper, short),
@@ -154,9 +154,9 @@ def _data(outcome: Outcome, stages: dict[str, pipeline.Stage]) -> dict[str, Any]
 def _maker(path: Path, stages: dict[str, pipeline.Stage]) -> tuple[str, pipeline.Stage]:
     """The stage of the pipeline that writes `path`."""
     for name, stage in stages.items():
-        if str(path) in pipeline.outputs(stage):
+        if pipeline.writes(stage, path):
             return name, stage
-    raise UserError(f"{path} is no output of a stage in dvc.yaml, stages/*/dvc.yaml or paper/*/dvc.yaml; add it there")
+    raise UserError(f"{path} is no output of a stage in stages/*/dvc.yaml or paper/*/dvc.yaml; add it there")
 
 
 def _embedded(content: Any) -> Markup:

@@ -1,4 +1,4 @@
-"""The pipeline as its files describe it, without DVC: ``dvc.yaml``, and two files a paper."""
+"""The pipeline as its files describe it, without DVC: ``dvc.yaml``, and two files or three a paper."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ Stage = dict[str, Any]  # as in dvc.yaml, with every ${...} filled in, and the f
 KINDS = ("outs", "metrics", "plots")  # of outputs
 
 
-def files_of(paper: str) -> tuple[str, ...]:
+def files_of(paper: str) -> list[str]:
     """The files of a paper's stages: what is run, and what is drawn from it; of no paper (``""``) the root's."""
-    return (f"stages/{paper}/dvc.yaml", f"paper/{paper}/dvc.yaml") if paper else ("dvc.yaml",)
+    if not paper:
+        return ["dvc.yaml"]
+    return [*sorted(map(str, Path("stages", paper).rglob("dvc.yaml"))), f"paper/{paper}/dvc.yaml"]
 
 
 def target(name: str, stage: Stage) -> str:
@@ -46,6 +48,16 @@ def outputs(stage: Stage) -> set[str]:
     """Paths of everything that a stage writes."""
     listed = [entry for kind in KINDS for entry in stage.get(kind, [])]
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in listed}
+
+
+def writes(stage: Stage, path: Path) -> bool:
+    """Whether `path` is an output of the stage, or in a folder that is one."""
+    return not outputs(stage).isdisjoint(map(str, (path, *path.parents)))
+
+
+def parameters(stage: Stage) -> list[str]:
+    """The dotted keys of params.yaml that a stage depends on, through its paper's part of it."""
+    return [key for part in stage.get("params", []) for keys in part.values() for key in keys]
 
 
 def resolved(raw: Mapping[str, Any], path: str) -> Any:

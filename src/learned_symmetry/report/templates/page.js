@@ -70,7 +70,7 @@ function openArtefact(id, part) {
   const save = make("a", "download");
   const endings = { data: ".json", script: ".py", LaTeX: ".tex", Markdown: ".md" };
   if (part === "command") {
-    open(artefact.title, list([["with DVC", make("code", `dvc repro ${artefact.target}`)], ["by itself", make("code", artefact.command)], ["script", make("code", artefact.script)]]));
+    open(artefact.title, list([["with DVC", make("code", `dvc repro ${artefact.target}`)], ["by itself", make("code", `python ${artefact.script}`)]]));
     return;
   }
   save.href = URL.createObjectURL(new Blob([texts[part]], { type: "text/plain" }));
