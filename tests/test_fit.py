@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
 import signal
 import subprocess
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import psutil
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,6 +24,7 @@ from torch import Tensor, nn
 
 from learned_symmetry.adam import Adam
 from learned_symmetry.data import mnist1d
+from learned_symmetry.errors import UserError
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.models import Network, cached_features, cnn, masks, mlp, seeded
 from learned_symmetry.models.cnn import CNN
@@ -595,7 +599,7 @@ def test_an_error_in_one_run_stops_all_at_once(tmp_path: Path) -> None:
 
 @contextmanager
 def power_for(steps: int, kind: type[Objective]) -> Iterator[None]:
-    """Objectives of that kind fail after so many steps of all programs together."""
+    """Objectives of that kind fail after so many steps of a process."""
     losses, left = kind.losses, iter(range(steps))
 
     def running(objective: Objective, network: Network, batch: Batch) -> dict[str, Tensor]:
@@ -630,7 +634,7 @@ def test_killed_and_started_again_it_ends_the_same(
 
     undisturbed = train("undisturbed")
     for steps in (7, 9):  # killed twice, between two checkpoints
-        with power_for(steps if how == "always" else 2 * steps, kind), pytest.raises(RuntimeError, match="power cut"):
+        with power_for(steps, kind), pytest.raises(RuntimeError, match="power cut"):
             train("killed")
         assert list((tmp_path / "killed").iterdir())
     for again, expected in zip(train("killed"), undisturbed, strict=True):
@@ -659,10 +663,9 @@ def test_killed_before_and_after_a_run_has_left_its_stack(steps: int, tmp_path: 
 @pytest.mark.parametrize("finished", [False, True])
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
 def test_started_again_with_other_threads_it_ends_the_same(
-    before: int, after: int, finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: int, after: int, finished: bool, tmp_path: Path
 ) -> None:
-    """Heavy runs are parted into as many stacks as there are threads: no checkpoint may be taken for another's."""
-    monkeypatch.setattr("learned_symmetry.stacking.SPLIT_ABOVE", 0)
+    """Runs are parted into as many stacks as there are cores: no checkpoint may be taken for another's."""
 
     def train(folder: str, threads: int) -> list[Fitted]:
         torch.set_num_threads(threads)
@@ -674,19 +677,19 @@ def test_started_again_with_other_threads_it_ends_the_same(
     if finished:  # as when another training of the same stage was under way
         train("killed", before)
     else:
-        with power_for(5 * before, Fall), pytest.raises(RuntimeError, match="power cut"):
+        with power_for(5, Fall), pytest.raises(RuntimeError, match="power cut"):
             train("killed", before)
     for again, expected in zip(train("killed", after), undisturbed, strict=True):
         same(again, expected, FLOAT32)
 
 
-def train_long(scratch: Path, steps: int = 60) -> list[Fitted]:
-    torch.set_num_threads(1)
+def train_long(scratch: Path, cores: int, steps: int = 60) -> list[Fitted]:
+    torch.set_num_threads(cores)
     how_to = recipe(steps=steps, evaluate_every=2, stack="always", checkpoint_seconds=0)
     return fit([an_orbit_model(seed) for seed in range(2)], how_to, scratch=scratch)
 
 
-def train_slowly(scratch: str) -> None:
+def train_slowly(scratch: str, cores: str) -> None:
     """What the test below starts in a process of its own, and kills."""
     losses = LearnOrbit.losses
 
@@ -695,39 +698,53 @@ def train_slowly(scratch: str) -> None:
         return losses(objective, network, batch)
 
     LearnOrbit.losses = slowly
-    train_long(Path(scratch))
+    train_long(Path(scratch), int(cores))
 
 
-def test_kill_9_at_a_random_moment(tmp_path: Path) -> None:
-    code = "import sys; from tests.test_fit import train_slowly; train_slowly(sys.argv[1])"
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed")], cwd=ROOT)
+@pytest.mark.parametrize("cores", [1, 2])
+def test_kill_9_at_a_random_moment(cores: int, tmp_path: Path) -> None:
+    """Processes that share its work end with it."""
+    code = "import sys; from tests.test_fit import train_slowly; train_slowly(*sys.argv[1:])"
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed"), str(cores)], cwd=ROOT)
     try:
-        while not list((tmp_path / "killed").glob("*.pt")) and process.poll() is None:
+        while len(list((tmp_path / "killed").glob("*.pt"))) < cores and process.poll() is None:
             time.sleep(0.01)
         time.sleep(random.uniform(0, 0.5))
+        workers = psutil.Process(process.pid).children()
     finally:
         process.kill()
     assert process.wait() == -signal.SIGKILL  # it had not ended by itself
-    (checkpoint,) = (tmp_path / "killed").glob("*.pt")
-    assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 60
-    for again, expected in zip(train_long(tmp_path / "killed"), train_long(tmp_path / "whole"), strict=True):
-        same(again, expected)
+    assert len(workers) == (0 if cores == 1 else 2)
+    assert in_time(lambda: not any(worker.is_running() for worker in workers), 5)
+    for checkpoint in (tmp_path / "killed").glob("*.pt"):
+        assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 60
+    again, whole = (train_long(tmp_path / folder, cores) for folder in ("killed", "whole"))
+    for one, expected in zip(again, whole, strict=True):
+        same(one, expected)
 
 
 class Finger:
-    """Presses Ctrl-C, once."""
+    """Presses Ctrl-C, once, whichever process it is in."""
 
     def __init__(self, at_once: bool) -> None:
-        self.at_once, self.lock, self.pressed_at = at_once, threading.Lock(), 0.0
-        self.steps: list[float] = []  # when each step of all programs was made
-        self.over_at = time.monotonic() + 20  # no thread outlives the test
+        self.at_once, self.parent, fork = at_once, os.getpid(), multiprocessing.get_context("fork")
+        self.pressed_at, self.began_at, self.steps = fork.Value("d", 0), fork.Value("d", 0), fork.Value("q", 0)
+        self.over_at = fork.Value("d", time.monotonic() + 20)  # no process outlives the test
 
     def press(self) -> None:
-        if self.lock.acquire(blocking=False):
-            self.pressed_at = time.monotonic()
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        with self.pressed_at.get_lock():
+            if not self.pressed_at.value:
+                self.pressed_at.value = time.monotonic()
+                os.kill(self.parent, signal.SIGINT)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Finger:  # the first thing that a program does in its thread
+    def step(self) -> None:
+        with self.steps.get_lock():
+            self.steps.value += 1
+            self.began_at.value = self.began_at.value or time.monotonic()
+        if time.monotonic() - self.began_at.value > 0.2:
+            self.press()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Finger:  # the first thing that a program does in its process
         if self.at_once:
             self.press()
         return self
@@ -740,11 +757,9 @@ class Interrupted(Objective):
     finger: Finger
 
     def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
-        if time.monotonic() > self.finger.over_at:
+        if time.monotonic() > self.finger.over_at.value:
             raise RuntimeError("the test is over")
-        self.finger.steps.append(time.monotonic())
-        if self.finger.steps[-1] - self.finger.steps[0] > 0.2:
-            self.finger.press()
+        self.finger.step()
         return {"total": network().sum()}
 
 
@@ -755,24 +770,47 @@ def in_time(condition: Callable[[], bool], seconds: float) -> bool:
     return condition()
 
 
-@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("at_once", [True, False])
-@pytest.mark.parametrize("how", ["always", "never"])
-def test_ctrl_c_stops_every_thread_and_saves(how: str, at_once: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "cores"), [("always", 1), ("always", 2), ("never", 2), ("never", 8)])
+def test_ctrl_c_stops_every_process_and_saves(how: str, cores: int, at_once: bool, tmp_path: Path) -> None:
+    """Or the threads, of which there is one where there is one core, and four where each has two cores."""
+    torch.set_num_threads(cores)
     part, finger = {"y": torch.zeros(8)}, Finger(at_once)
     runs = [Run(f"seed{seed}", seed, Number(), Interrupted(finger), part, part, lr=0.1) for seed in range(4)]
     try:
         with pytest.raises(KeyboardInterrupt):
             fit(runs, recipe(steps=10**9, evaluate_every=10**9, stack=how), scratch=tmp_path)
-        assert time.monotonic() - finger.pressed_at < 2
-        assert torch.get_num_threads() == 2
-        assert in_time(lambda: not any("Pool" in thread.name for thread in threading.enumerate()), 5)
+        assert time.monotonic() - finger.pressed_at.value < 2
+        assert torch.get_num_threads() == cores
+        assert in_time(lambda: not any("train" in thread.name for thread in threading.enumerate()), 5)
+        assert not multiprocessing.active_children()
     finally:
-        finger.over_at = 0
+        finger.over_at.value = 0
     saved = [torch.load(path, weights_only=True)["step"] for path in tmp_path.iterdir()]
-    assert sum(saved) == len(finger.steps)
+    assert sum(saved) == finger.steps.value
     if not at_once:
-        assert len(saved) == (1 if how == "always" else 2)  # the two programs that had no thread yet never began
+        assert len(saved) == min(cores, 4)  # programs that had no process yet never began
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_killed_process_is_told_and_training_goes_on_from_there(tmp_path: Path) -> None:
+    def train(folder: str) -> list[Fitted]:
+        runs = [falling(f"run{n}", 100) for n in range(2)]
+        return fit(runs, recipe(**STEP_BY_STEP, checkpoint_seconds=0, stack="never"), scratch=tmp_path / folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        losses = Fall.losses
+
+        def killed(objective: Fall, network: Network, batch: Batch) -> dict[str, Tensor]:
+            if len(list((tmp_path / "killed").glob("*.pt"))) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return losses(objective, network, batch)
+
+        patch.setattr(Fall, "losses", killed)
+        with pytest.raises(UserError, match="was killed, perhaps for want of memory; run the same command again"):
+            train("killed")
+    for again, expected in zip(train("killed"), train("undisturbed"), strict=True):
+        same(again, expected)
 
 
 def test_nothing_is_printed_where_no_one_watches(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

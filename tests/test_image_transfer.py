@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from learned_symmetry import config, transfer
+from learned_symmetry import config
 from learned_symmetry.fit import Run
-from learned_symmetry.image_orbit import orbit_run, taught_by_orbit
+from learned_symmetry.image_orbit import orbit_run
 from learned_symmetry.image_transfer import SETTINGS, Experiment
-from learned_symmetry.models import features, parameter_count
+from learned_symmetry.models import features
 from learned_symmetry.results import write_json
 from learned_symmetry.stacking import stacks
 from stages.nix2022.ablation import ROWS, without
@@ -53,20 +53,6 @@ def test_the_ablations_orbit_models_are_one_program_on_a_gpu_and_looped_on_a_cpu
     looped = models("cpu")
     assert programs(experiment, looped, "cpu") == [1] * len(looped)
     assert {run.objective.terms for run in looped} == set(ROWS.values())
-
-
-def test_two_students_are_as_heavy_as_often_as_they_see_an_image(
-    experiment: Untrained, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stack that is as heavy as is allowed without Orbit is too heavy with it, for its students see images twice."""
-    schedule, seeds = experiment.schedules.orbit, range(2)
-    kernels = orbit_run(experiment, 0, schedule).network.state_dict()
-    plain = [experiment.student_run(transfer.method("none", {"gamma": 0.0}, "here"), s, schedule) for s in seeds]
-    taught = [taught_by_orbit(experiment, seed, kernels, schedule) for seed in seeds]
-    heaviest = 6 * schedule.batch * len(seeds) * parameter_count(plain[0].network)
-    monkeypatch.setattr("learned_symmetry.stacking.SPLIT_ABOVE", heaviest)
-    assert programs(experiment, plain, "cpu") == [2]
-    assert programs(experiment, taught, "cpu") == [1, 1]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

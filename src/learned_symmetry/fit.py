@@ -12,10 +12,8 @@ import copy
 import ctypes
 import hashlib
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +32,7 @@ from learned_symmetry.record import save_tensors
 from learned_symmetry.rng import generator
 from learned_symmetry.runs import Fitted, Recipe, Run
 from learned_symmetry.stacking import buffers, stacks
+from learned_symmetry.workers import Watch, share
 
 M_KEEP = {-3: 1 << 25, -1: 1 << 30, -2: 1 << 26, -8: 1}  # malloc.h: mmap threshold, trim threshold, top pad, arenas
 VALIDATED = 1000  # examples at once
@@ -54,27 +53,16 @@ def fit(
     cores = torch.get_num_threads()
     parts = stacks(runs, recipe, device, cores)
     workers = min(len(parts), cores) if device.type == "cpu" else 1
+    checkpoints = [scratch / _checkpoint_name(stack) for stack in parts]
+
+    def train(number: int, watch: Watch) -> None:
+        _Stack(parts[number], recipe, device, checkpoints[number]).train(watch)
+
     _keep_freed_memory()
-    stop = threading.Event()
     total = len(runs) * recipe.steps
-
-    def train(stack: list[Run]) -> list[Fitted]:
-        # Two stacks of one thread each are 1.4 times faster than one stack of two threads (benchmarks/test_engine.py)
-        torch.set_num_threads(cores // workers)
-        return _Stack(stack, recipe, device, scratch / _checkpoint_name(stack)).train(bar, stop)
-
     with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty(), leave=False) as bar:
-        pool = ThreadPoolExecutor(workers)
-        try:  # from before the first thread starts: Ctrl-C may come at any moment
-            futures = [pool.submit(train, stack) for stack in parts]
-            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        finally:  # on Ctrl-C and after an error too: the other stacks stop at their next step
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(cores)
-        for future in ended:
-            future.result()  # raises what ended it
-    fitted = {done.run.name: done for future in futures for done in future.result()}
+        share(train, len(parts), workers, cores // workers, bar.update)
+    fitted = {done.run.name: done for part in zip(parts, checkpoints, strict=True) for done in _fitted(*part)}
     return [fitted[name] for name in names]
 
 
@@ -99,7 +87,7 @@ class _Stack:
 
     def __init__(self, runs: list[Run], recipe: Recipe, device: torch.device, checkpoint: Path) -> None:
         self.runs, self.recipe, self.device, self.checkpoint = runs, recipe, device, checkpoint
-        # Copies, because stacks are trained by threads and a functional call swaps a module's weights in place
+        # Copies, because stacks may be trained by threads and a functional call swaps a module's weights in place
         self.module = copy.deepcopy(runs[0].network).to(device)
         self.objective = copy.deepcopy(runs[0].objective)
         self.augment, self.prepare = runs[0].augment, runs[0].prepare
@@ -240,25 +228,25 @@ class _Stack:
 
     # ---- the loop --------------------------------------------------------------------------------------------------
 
-    def train(self, bar: tqdm[Any], stop: threading.Event) -> list[Fitted]:
+    def train(self, watch: Watch) -> None:
+        """To the end, or until it is stopped; what came of it is in the checkpoint."""
         self._resume()
-        bar.update(self.step * len(self.active) + sum(self.recipe.steps for p in self.progress if p.ended))
+        watch.update(self.step * len(self.active) + sum(self.recipe.steps for p in self.progress if p.ended))
         saved = time.monotonic()
-        while self.active and not stop.is_set():
+        while self.active and not watch.stopped():
             with torch.autocast("cuda", torch.bfloat16, enabled=self.recipe.bfloat16 and self.device.type == "cuda"):
                 losses = self._map("losses", self._batch())
             self._minimise(losses["total"])
-            bar.update(len(self.active))
+            watch.update(len(self.active))
             if self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps:
-                self._evaluate({name: value.detach() for name, value in losses.items()}, bar)
+                self._evaluate({name: value.detach() for name, value in losses.items()}, watch)
                 if self.active and time.monotonic() - saved >= self.recipe.checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()
         self._save()
-        return [self._fitted(number) for number in range(len(self.runs))]
 
     @torch.no_grad()
-    def _evaluate(self, losses: dict[str, Tensor], bar: tqdm[Any]) -> None:
+    def _evaluate(self, losses: dict[str, Tensor], watch: Watch) -> None:
         """Validate, move each run along its schedule, and let the runs that ended leave the stack."""
         values = self._validate()
         parts = {name: value.tolist() for name, value in losses.items()}
@@ -281,8 +269,7 @@ class _Stack:
                 stays.append(place)
             else:
                 self.ended_at[number] = self.step
-                bar.update(self.recipe.steps - self.step)
-        bar.set_postfix_str(f"{len(stays)} runs, validation {sum(values) / len(values):.3f}", refresh=False)
+                watch.update(self.recipe.steps - self.step)
         if len(stays) < len(self.active):
             rest = torch.tensor(stays, dtype=torch.long, device=self.device)
             self.active = [self.active[place] for place in stays]
@@ -298,10 +285,6 @@ class _Stack:
             draws = self._draws(len(rows), "validation", self.step, *([chunk] if chunk else []))
             total = total + self._map("score", batch | draws) * (len(rows) / size)
         return total.tolist()
-
-    def _fitted(self, number: int) -> Fitted:
-        state = {name: w.cpu() for name, w in self.kept[number].items()}
-        return Fitted(self.runs[number], state, self.progress[number], self.ended_at[number], self.history[number])
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
@@ -331,6 +314,15 @@ class _Stack:
         for name, buffer in self.buffers.items():
             buffer.copy_(saved["buffers"][name])
         self._stack(saved["weights"], saved["moments"])
+
+
+def _fitted(runs: list[Run], checkpoint: Path) -> list[Fitted]:
+    """What came of a stack that was trained to its end."""
+    saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    progress = [Progress(**progress) for progress in saved["progress"]]
+    return [
+        Fitted(*one) for one in zip(runs, saved["kept"], progress, saved["ended_at"], saved["history"], strict=True)
+    ]
 
 
 @lru_cache(maxsize=64)

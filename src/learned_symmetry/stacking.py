@@ -13,11 +13,14 @@ from learned_symmetry.models import parameter_count
 from learned_symmetry.runs import Recipe, Run
 
 SMALL_TEACHER = 5e6  # examples x positions x weights of a frozen convolutional teacher: below it Python is the cost
-SPLIT_ABOVE = 5e8  # FLOPs a step: below it Python is the cost, and two threads wait for each other
 
 
 def stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: int) -> list[list[Run]]:
-    """Runs that can be one program, together where that is faster; heavy ones in no fewer stacks than cores."""
+    """Runs that can be one program, together where that is faster; on a CPU in no fewer stacks than cores, if they can.
+
+    Two stacks of one thread each are 1.4 times faster than one of two threads (benchmarks/test_engine.py). The largest
+    come first: what is left at the end is short.
+    """
     groups: dict[Any, list[Run]] = {}
     for number, run in enumerate(runs):
         wanted = recipe.stack == "always" or (recipe.stack == "auto" and _stacking_pays(run, recipe.batch, device))
@@ -25,11 +28,9 @@ def stacks(runs: Sequence[Run], recipe: Recipe, device: torch.device, cores: int
         groups.setdefault(_shape(run) if together else number, []).append(run)
     made = []
     for group in groups.values():
-        seen = recipe.batch * len(group) * group[0].objective.passes  # examples a step
-        flops = 6 * seen * sum(w.numel() for w in group[0].network.parameters())  # of a dense network
-        parts = -(-cores // len(groups)) if device.type == "cpu" and flops > SPLIT_ABOVE else 1
+        parts = -(-cores // len(groups)) if device.type == "cpu" else 1
         made += [group[part::parts] for part in range(min(parts, len(group)))]
-    return made
+    return sorted(made, key=len, reverse=True)
 
 
 def buffers(module: nn.Module) -> dict[str, Tensor]:
