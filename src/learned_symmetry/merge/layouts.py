@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from learned_symmetry.merge.channels import Channels
 from learned_symmetry.models.cnn7 import CNN7, LAYERS
+from learned_symmetry.models.pointwise import Pointwise
 from learned_symmetry.models.residual import Basic, PreActivated
 
 
@@ -46,7 +47,7 @@ class Projected(nn.Module):
         super().__init__()
         self.conv1, self.norm1, self.conv2, self.norm2 = block.conv1, block.norm1, block.conv2, block.norm2
         before, after = block.conv1.in_channels, block.conv1.out_channels
-        self.shortcut = nn.Conv2d(before, after, 1, block.stride, bias=False).to(block.conv1.weight)
+        self.shortcut = Pointwise(before, after, block.stride).to(block.conv1.weight)
         with torch.no_grad():
             self.shortcut.weight.zero_()
             self.shortcut.weight[block.new // 2 + torch.arange(before), torch.arange(before)] = 1

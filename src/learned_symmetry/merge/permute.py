@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from learned_symmetry.groups import Flip, Group
 from learned_symmetry.merge.channels import Channels
+from learned_symmetry.models.pointwise import Pointwise
 
 Permutations = Mapping[str, Tensor]  # `Channels.watched` -> which old channel each new one is, (channels,) int64
 
@@ -30,7 +31,7 @@ def moved(network: nn.Module, group: Group, g: int) -> nn.Module:
     made = copy.deepcopy(network)
     for name, part in made.named_modules():
         if isinstance(part, nn.modules.conv._ConvNd):
-            if type(part) is not nn.Conv2d:
+            if type(part) not in (nn.Conv2d, Pointwise):
                 raise TypeError(f"{name} is a {type(part).__name__}; make it an nn.Conv2d before it is moved")
             part.weight.copy_(group.act(part.weight, g))
     return made

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from learned_symmetry.merge.channels import Channels
+from learned_symmetry.models.pointwise import Pointwise
 
 EXPANSION = 4
 STEM = 7  # pixels a side of the filters of ResNet-50's stem
@@ -34,8 +35,7 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(after)
         self.downsample = None
         if stride > 1 or before != after:
-            shortcut = nn.Conv2d(before, after, 1, stride, bias=False)
-            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(after))
+            self.downsample = nn.Sequential(Pointwise(before, after, stride), nn.BatchNorm2d(after))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.relu1(self.bn1(self.conv1(x)))

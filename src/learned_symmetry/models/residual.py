@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from learned_symmetry.models.pointwise import Pointwise
+
 CLASSES, SIZE = 10, 32
 
 
@@ -94,7 +96,7 @@ class PreActivated(nn.Module):
         self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.shortcut = nn.Conv2d(before, after, 1, stride, bias=False) if before != after else None
+        self.shortcut = Pointwise(before, after, stride) if before != after else None
 
     def forward(self, x: Tensor) -> Tensor:
         active = self.norm1(x).relu()

@@ -7,6 +7,8 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from learned_symmetry.models.pointwise import Pointwise
+
 CLASSES = 10
 LAYERS = ("layer1", "layer2", "layer3", "layer4", "layer5")  # hooked: convolutions, before the batch norm (D26)
 
@@ -45,5 +47,5 @@ def _stage(before: int, after: int, stride: int) -> nn.Sequential:
 
     shortcut = None
     if before != after:
-        shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+        shortcut = nn.Sequential(Pointwise(before, after, stride), nn.BatchNorm2d(after))
     return nn.Sequential(BasicBlock(before, after, stride, shortcut), BasicBlock(after, after))
