@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from learned_symmetry import record, results
+from learned_symmetry.checkpoint import Damaged, load_tensors, save_tensors
 from learned_symmetry.errors import UserError, command, told_plainly
 
 CFG: Any = SimpleNamespace(scale="smoke", engine=SimpleNamespace(device="cpu"))
@@ -122,7 +123,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(step: str) -> None:
     [
         lambda path: results.write_atomically(path, bytes(100_000)),
         lambda path: results.write_json(path, ["x" * 100_000]),
-        lambda path: record.save_tensors(path, {"w": torch.zeros(100_000)}),
+        lambda path: save_tensors(path, {"w": torch.zeros(100_000)}),
     ],
     ids=["bytes", "json", "tensors"],
 )
@@ -152,10 +153,39 @@ def test_json_holds_no_nan(value: float) -> None:
 
 def test_tensors_come_back_as_they_went() -> None:
     content = {"w": torch.randn(3, 4).mT, "n": {"step": 3, "values": [(1, 0.5)]}}
-    record.save_tensors(Path("a/b.pt"), content)
-    back = torch.load("a/b.pt", weights_only=True)
-    assert torch.equal(back.pop("w"), content["w"])
-    assert back == {"n": content["n"]}
+    save_tensors(Path("a/b.pt"), content)
+    for back in (load_tensors(Path("a/b.pt")), torch.load("a/b.pt", weights_only=True)):  # a plain file of torch's
+        assert torch.equal(back.pop("w"), content["w"])
+        assert back == {"n": content["n"]}
+
+
+def test_a_flipped_bit_is_found_or_changes_nothing() -> None:
+    """In each byte of the file: those that say nothing, such as dates, may be anything."""
+    path, content = Path("b.pt"), {"w": torch.arange(8.0), "step": 3}
+    save_tensors(path, content)
+    whole, found = path.read_bytes(), 0
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            back = load_tensors(path)
+        except Damaged as error:
+            found += 1
+            assert str(error).startswith("b.pt is damaged (")
+        else:
+            assert torch.equal(back["w"], content["w"])
+            assert (back.keys(), back["step"]) == (content.keys(), 3)
+    assert found > 300
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append("fsync"), fsync(handle))[1])
+    monkeypatch.setattr(Path, "replace", lambda old, new: (done.append("rename"), replace(old, new))[1])
+    save_tensors(Path("b.pt"), {"w": torch.zeros(2)})
+    assert done == ["fsync", "rename"]
 
 
 # ---- what a stage writes ---------------------------------------------------------------------------------------------
@@ -257,7 +287,7 @@ def test_written_again_nothing_of_before_stays() -> None:
 
 def test_checkpoints_of_unfinished_training_go_with_the_results_and_no_sooner() -> None:
     stage = a_stage()
-    record.save_tensors(stage.scratch / "0.pt", {"w": torch.zeros(1)})
+    save_tensors(stage.scratch / "0.pt", {"w": torch.zeros(1)})
     with full_disk(), pytest.raises(OSError, match="No space"):
         stage.write()
     assert (stage.scratch / "0.pt").is_file()

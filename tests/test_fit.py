@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import random
@@ -23,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from learned_symmetry.adam import Adam
+from learned_symmetry.checkpoint import load_tensors, save_tensors
 from learned_symmetry.data import mnist1d
 from learned_symmetry.errors import UserError
 from learned_symmetry.fit import Fitted, Recipe, Run, fit
@@ -717,7 +719,7 @@ def test_kill_9_at_a_random_moment(cores: int, tmp_path: Path) -> None:
     assert len(workers) == (0 if cores == 1 else 2)
     assert in_time(lambda: not any(worker.is_running() for worker in workers), 5)
     for checkpoint in (tmp_path / "killed").glob("*.pt"):
-        assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 60
+        assert 0 < load_tensors(checkpoint)["step"] < 60
     again, whole = (train_long(tmp_path / folder, cores) for folder in ("killed", "whole"))
     for one, expected in zip(again, whole, strict=True):
         same(one, expected)
@@ -786,14 +788,27 @@ def test_ctrl_c_stops_every_process_and_saves(how: str, cores: int, at_once: boo
         assert not multiprocessing.active_children()
     finally:
         finger.over_at.value = 0
-    saved = [torch.load(path, weights_only=True)["step"] for path in tmp_path.iterdir()]
+    saved = [load_tensors(path)["step"] for path in tmp_path.iterdir()]
     assert sum(saved) == finger.steps.value
     if not at_once:
         assert len(saved) == min(cores, 4)  # programs that had no process yet never began
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_killed_process_is_told_and_training_goes_on_from_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (signal.SIGKILL, "was ended by SIGKILL, most likely out of memory; run the same command again"),
+        (signal.SIGTERM, "was ended by SIGTERM; run the same command again"),
+        (
+            signal.SIGSEGV,
+            "was ended by SIGSEGV, a crash in native code; please report it with .*learned_symmetry.machine",
+        ),
+        (signal.SIGABRT, "was ended by SIGABRT, a crash in native code; please report it with .*run the same command"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_killed_process_is_told_and_training_goes_on_from_there(sent: int, told: str, tmp_path: Path) -> None:
     def train(folder: str) -> list[Fitted]:
         runs = [falling(f"run{n}", 100) for n in range(2)]
         return fit(runs, recipe(**STEP_BY_STEP, checkpoint_seconds=0, stack="never"), scratch=tmp_path / folder)
@@ -803,14 +818,45 @@ def test_a_killed_process_is_told_and_training_goes_on_from_there(tmp_path: Path
 
         def killed(objective: Fall, network: Network, batch: Batch) -> dict[str, Tensor]:
             if len(list((tmp_path / "killed").glob("*.pt"))) == 2:
-                os.kill(os.getpid(), signal.SIGKILL)
+                faulthandler.disable()  # pytest's would print where
+                signal.signal(sent, signal.SIG_DFL) if sent != signal.SIGKILL else None
+                os.kill(os.getpid(), sent)
             return losses(objective, network, batch)
 
         patch.setattr(Fall, "losses", killed)
-        with pytest.raises(UserError, match="was killed, perhaps for want of memory; run the same command again"):
+        with pytest.raises(UserError, match=told):
             train("killed")
     for again, expected in zip(train("killed"), train("undisturbed"), strict=True):
         same(again, expected)
+
+
+def damaged(how: str, path: Path) -> None:
+    if how == "a key missing":
+        save_tensors(path, {key: value for key, value in load_tensors(path).items() if key != "progress"})
+    elif how == "another network":
+        save_tensors(path, load_tensors(path) | {"weights": {"other": torch.zeros(1, 2)}})
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(
+            {"cut": whole[:-100], "empty": b"", "garbage": b"garbage" * 99, "a pickle": b"\x80\x02N."}[how]
+        )
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "garbage", "a pickle", "a key missing", "another network"])
+def test_a_damaged_checkpoint_is_dropped_with_a_line_and_training_starts_afresh(
+    how: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    how_to = recipe(**STEP_BY_STEP, checkpoint_seconds=0)
+    expected = fit([falling("run", 100)], how_to, scratch=tmp_path / "undisturbed")
+    fit([falling("run", 100)], replace(how_to, steps=how_to.steps // 2), scratch=tmp_path / "killed")
+    (checkpoint,) = (tmp_path / "killed").glob("*.pt")
+    damaged(how, checkpoint)
+    assert capfd.readouterr().err == ""
+    same(fit([falling("run", 100)], how_to, scratch=tmp_path / "killed")[0], expected[0])
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1
+    assert told.startswith(f"{checkpoint} was damaged (")
+    assert told.endswith("and is removed; this training starts afresh\n")
 
 
 def test_nothing_is_printed_where_no_one_watches(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,7 @@ def test_a_run_near_chance_is_dropped_with_its_reason(cfg: Any, monkeypatch: pyt
     block = cfg.vgg.training.model_copy(update={"degenerate_accuracy": 0.15})
     experiment = Experiment(cfg.model_copy(update={"vgg": cfg.vgg.model_copy(update={"training": block})}))
     run = experiment.runs(["cnn"])[0]
-    done = Fitted(run, run.network.state_dict(), Progress(lr=0.1, ended="steps", best=0.1), 8, {})
+    done = Fitted(run, run.network.state_dict(), Progress(lr=0.1, ended="steps", best=0.1), 8, {}, (0.0, 1.0))
     monkeypatch.setattr(experiment, "accuracy", lambda _: 0.1)
     row = vgg_train.kept(experiment, done)
     assert row.dropped == "degenerate: test accuracy 0.100"

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from learned_symmetry.checkpoint import resumed, save_tensors
 from learned_symmetry.data.imagenet import Pictures
 from learned_symmetry.errors import UserError
 from learned_symmetry.objective import Objective
-from learned_symmetry.record import save_tensors
 from learned_symmetry.rng import generator
 from learned_symmetry.schedule import Schedule
 
@@ -140,8 +140,9 @@ def _resumed(
 ) -> tuple[int, History]:
     """Go on from where the leading process's checkpoint says; the others may lie on machines that have none."""
     told: list[Any] = [None]
-    if place.leads and checkpoint.exists():
-        told = [torch.load(checkpoint, weights_only=True, map_location="cpu")]
+    if place.leads:
+        like = {"epochs": 0, "history": None, "network": network.state_dict(), "optimiser": None}
+        told = [resumed(checkpoint, "cpu", like)]
     dist.broadcast_object_list(told, device=place.device)
     if told[0] is None:
         return 0, {}

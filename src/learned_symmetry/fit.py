@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from learned_symmetry.checkpoint import load_tensors, resumed, save_tensors
 from learned_symmetry.models import Dropout, Network, masks
 from learned_symmetry.models.pooled import PooledLinear
 from learned_symmetry.optimiser import Moments
 from learned_symmetry.plateau import Progress
 from learned_symmetry.pool import Pool
-from learned_symmetry.record import save_tensors
 from learned_symmetry.rng import generator
 from learned_symmetry.runs import Fitted, Recipe, Run
 from learned_symmetry.stacking import buffers, stacks
@@ -108,7 +108,7 @@ class _Stack:
             for f in fields(self.objective)
             if isinstance(getattr(self.objective, f.name), float)
         }
-        self.step = 0
+        self.step, self.began = 0, time.time()
         self.progress = [Progress(lr=run.lr) for run in runs]
         self.history: list[dict[str, list[tuple[int, float]]]] = [{} for _ in runs]
         self.ended_at = [0 for _ in runs]
@@ -288,27 +288,29 @@ class _Stack:
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
+    def _content(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "active": self.active,
+            "weights": {name: w.detach() for name, w in self.weights.items()},
+            "buffers": self.buffers,
+            "moments": self.moments,
+            "kept": self.kept,
+            "progress": [progress.as_dict() for progress in self.progress],
+            "history": self.history,
+            "ended_at": self.ended_at,
+            "trained": [self.began, time.time()],
+        }
+
     def _save(self) -> None:
-        save_tensors(
-            self.checkpoint,
-            {
-                "step": self.step,
-                "active": self.active,
-                "weights": {name: w.detach() for name, w in self.weights.items()},
-                "buffers": self.buffers,
-                "moments": self.moments,
-                "kept": self.kept,
-                "progress": [progress.as_dict() for progress in self.progress],
-                "history": self.history,
-                "ended_at": self.ended_at,
-            },
-        )
+        save_tensors(self.checkpoint, self._content())
 
     def _resume(self) -> None:
-        if not self.checkpoint.exists():
+        saved = resumed(self.checkpoint, self.device, like=self._content())
+        if saved is None:
             return
-        saved = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
         self.step, self.active, self.kept = saved["step"], saved["active"], saved["kept"]
+        self.began = saved["trained"][0]
         self.progress = [Progress(**progress) for progress in saved["progress"]]
         self.history, self.ended_at = saved["history"], saved["ended_at"]
         for name, buffer in self.buffers.items():
@@ -318,10 +320,12 @@ class _Stack:
 
 def _fitted(runs: list[Run], checkpoint: Path) -> list[Fitted]:
     """What came of a stack that was trained to its end."""
-    saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    saved = load_tensors(checkpoint)
     progress = [Progress(**progress) for progress in saved["progress"]]
+    began, ended = saved["trained"]
     return [
-        Fitted(*one) for one in zip(runs, saved["kept"], progress, saved["ended_at"], saved["history"], strict=True)
+        Fitted(*one, trained=(began, ended))
+        for one in zip(runs, saved["kept"], progress, saved["ended_at"], saved["history"], strict=True)
     ]
 
 

@@ -11,7 +11,6 @@ Two things come out of a stage:
 
 from __future__ import annotations
 
-import io
 import math
 import shutil
 import time
@@ -22,10 +21,12 @@ from typing import Any
 
 import torch
 
+from learned_symmetry.checkpoint import save_tensors
 from learned_symmetry.config import Settings
 from learned_symmetry.errors import UserError
+from learned_symmetry.machine import machine
 from learned_symmetry.results import read_result as read_result  # so that stages need one import for both directions
-from learned_symmetry.results import result_path, runs_folder, summary, wall_path, write_atomically, write_json
+from learned_symmetry.results import result_path, runs_folder, summary, wall_path, write_json
 
 SCRATCH = Path("data/scratch")
 
@@ -98,7 +99,7 @@ class Stage:
             "data": self.source,
             "device": device_name(self.cfg.engine.device),
             "precision": self.precision,
-            "torch": torch.__version__,
+            **machine(),
         }
 
 
@@ -130,13 +131,6 @@ def load_state(scale: str, paper: str, stage: str, run: str) -> dict[str, torch.
 
 def checkpoint_name(run: str) -> str:
     return f"checkpoints/{run.replace('/', '-')}.pt"
-
-
-def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """`torch.save`, atomically. Through memory, because on a full disk torch's own writer does not say so."""
-    buffer = io.BytesIO()
-    torch.save(dict(content), buffer)
-    write_atomically(path, buffer.getbuffer())
 
 
 def told(x: torch.Tensor) -> list[Any]:

@@ -61,6 +61,8 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(handle)  # or a power cut may leave the name, and nothing under it
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

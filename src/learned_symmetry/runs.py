@@ -71,6 +71,7 @@ class Fitted:
     progress: Progress
     steps: int
     history: dict[str, list[tuple[int, float]]]
+    trained: tuple[float, float]  # when its stack began and ended, in seconds since 1970; a kill's pause lies within
 
     @property
     def dropped(self) -> str | None:

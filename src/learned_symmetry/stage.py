@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ PACKAGE = Path(__file__).parent
 def run(main: Callable[..., None], paper: str, *arguments: str) -> None:
     """Call ``main(cfg, *arguments)`` with the words of the command line, as many as `arguments` names."""
     words = sys.argv[1:]
+    faulthandler.enable()  # where in our code a crash in native code was
     with told_plainly(f"{paper}/{Path(sys.argv[0]).stem}"):
         if len(words) != len(arguments):
             wanted = " ".join(name.upper() for name in arguments) or "no arguments"

@@ -7,16 +7,17 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Executor, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 import torch
 
 from learned_symmetry.errors import UserError
 
 POLLED = 0.1  # seconds
+NATIVE = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}  # what crashing code gets
 
 
 class Watch:
@@ -43,9 +44,9 @@ def share(work: Work, count: int, workers: int, threads: int, progress: Callable
     `workers` do it at a time, each with so many threads of torch, and each the next that is left. They are processes
     where there are several of one thread each: a forked one cannot have more. What one raises is raised here, when the
     others have stopped. Ctrl-C waits for the step under way; if this process is killed the others end within a second.
-    Raises `UserError` if one of them is killed.
+    Raises `UserError` with the signal's name if one of them is killed.
     """
-    watch, before = Watch(), torch.get_num_threads()
+    watch, before, others = Watch(), torch.get_num_threads(), set(active_children())
     pool: Executor
     if workers > 1 and threads == 1:
         pool, do = ProcessPoolExecutor(workers, get_context("fork"), _begin, (work, watch)), _do
@@ -56,6 +57,7 @@ def share(work: Work, count: int, workers: int, threads: int, progress: Callable
         with warnings.catch_warnings():  # Python 3.12 warns of locks that other threads may hold: torch's hold none
             warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
             futures = [pool.submit(do, number) for number in range(count)]
+        processes = set(active_children()) - others
         waiting, failed = set(futures), False
         while waiting and not failed:
             ended, waiting = wait(waiting, POLLED, FIRST_EXCEPTION)
@@ -71,10 +73,21 @@ def share(work: Work, count: int, workers: int, threads: int, progress: Callable
         for future in ended:
             future.result()
     except BrokenProcessPool:
-        raise UserError(
-            "a process that trained was killed, perhaps for want of memory; run the same command again, and it goes on"
-            " from the last checkpoint"
-        ) from None
+        raise UserError(f"a process that trained was ended by {killed_by([p.exitcode for p in processes])}") from None
+
+
+def killed_by(statuses: Iterable[int | None]) -> str:
+    """The signal that ended the first of some processes, and what to do; the pool ends the others by SIGTERM."""
+    signals = {signal.Signals(-status) for status in statuses if status is not None and status < 0}
+    first = next(iter(signals - {signal.SIGTERM}), signal.SIGTERM if signals else None)
+    if first in NATIVE:
+        return (
+            f"{first.name}, a crash in native code; please report it with the command, params.yaml and what `python -m"
+            " learned_symmetry.machine` prints, and run the same command again: it goes on from the last checkpoint"
+        )
+    name = "an exit of its own" if first is None else first.name
+    cause = ", most likely out of memory" if first == signal.SIGKILL else ""
+    return f"{name}{cause}; run the same command again, and it goes on from the last checkpoint"
 
 
 def _begin(work: Work, watch: Watch) -> None:

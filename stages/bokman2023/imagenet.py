@@ -20,6 +20,7 @@ import argparse
 from functools import partial
 
 from learned_symmetry import config, models, record, stage
+from learned_symmetry.checkpoint import save_tensors
 from learned_symmetry.config.bokman2023 import Bokman2023
 from learned_symmetry.data import imagenet
 from learned_symmetry.data.imagenet import Pictures, Preprocessing
@@ -30,7 +31,7 @@ from learned_symmetry.invariance_loss import FlipInvariance
 from learned_symmetry.models.bottleneck import STEM, BottleneckResNet
 from learned_symmetry.objective import CrossEntropy
 from learned_symmetry.public_resnet50 import NAME, rows
-from learned_symmetry.record import RunRecord, save_tensors
+from learned_symmetry.record import RunRecord
 from learned_symmetry.rng import generator
 from learned_symmetry.schedule import Falling
 
