@@ -170,9 +170,8 @@ def test_a_flipped_bit_is_found_or_changes_nothing() -> None:
         path.write_bytes(flipped)
         try:
             back = load_tensors(path)
-        except Damaged as error:
+        except Damaged:
             found += 1
-            assert str(error).startswith("b.pt is damaged (")
         else:
             assert torch.equal(back["w"], content["w"])
             assert (back.keys(), back["step"]) == (content.keys(), 3)
