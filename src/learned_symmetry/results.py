@@ -15,10 +15,60 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+
 from learned_symmetry.errors import UserError
 
 RESULTS = Path("paper/results")  # committed
 RUNS = Path("data/runs")  # checkpoints and histories, kept by DVC
+
+
+class Shape(BaseModel):
+    """What must stand in a JSON file that is read; it may hold more. Numbers are finite."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class MetricShape(Shape):
+    mean: FiniteFloat | None
+    std: FiniteFloat | None
+    n: int
+    values: list[FiniteFloat | None]
+
+
+class RunShape(Shape):
+    name: str
+    seed: int
+    params: dict[str, Any]
+    metrics: dict[str, FiniteFloat | None]
+
+
+class ProvenanceShape(Shape):
+    data: str
+    device: str
+    dropped: dict[str, str]
+    not_run: dict[str, str] = {}
+
+
+class ResultShape(Shape):
+    metrics: dict[str, MetricShape]
+    runs: list[RunShape]
+    provenance: ProvenanceShape
+
+
+class WallShape(Shape):
+    wall_seconds: FiniteFloat
+
+
+class Content(dict[str, Any]):
+    """A mapping from a JSON file. A key that it lacks is an error that the user can mend, and the message tells."""
+
+    def __init__(self, content: dict[str, Any], what: str, mend: str) -> None:
+        super().__init__(content)
+        self.what, self.mend = what, mend
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(f"{self.what} has no {key}; {self.mend}")
 
 
 def result_path(scale: str, paper: str, stage: str) -> Path:
@@ -34,14 +84,48 @@ def runs_folder(scale: str, paper: str, stage: str) -> Path:
 
 
 def read_result(scale: str, paper: str, stage: str) -> dict[str, Any]:
-    """The results of a stage. Raises `UserError` with the command that makes them."""
-    path = result_path(scale, paper, stage)
+    """The results of a stage. Raises `UserError` with the command that makes them, where they are missing or broken."""
+    return read_made(result_path(scale, paper, stage), ResultShape, scale, paper, stage)
+
+
+def read_wall(scale: str, paper: str, stage: str) -> float | None:
+    """A stage's wall time in seconds, or None where it was not kept. Raises `UserError` for a file that holds none."""
+    path = wall_path(scale, paper, stage)
+    return read_made(path, WallShape, scale, paper, stage)["wall_seconds"] if path.exists() else None
+
+
+def read_made(path: Path, shape: type[Shape], scale: str, paper: str, stage: str) -> Content:
+    """A JSON file that a stage writes. Raises `UserError` for one that is missing or broken, with that stage.
+
+    A key that is read later and is not there, or not in one of the mappings in it, raises `UserError` too.
+    """
+    again = f"run `dvc repro` (stage {stage} of {paper}) at scale {scale}"
     try:
-        return json.loads(path.read_text())
+        content = read_json(path, shape, f"delete it and {again}")
     except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro` (stage {stage} of {paper}) at scale {scale}") from None
-    except json.JSONDecodeError:
-        raise UserError(f"{path} is not valid JSON; delete it and run `dvc repro`") from None
+        raise UserError(f"{path} is missing; {again}") from None
+    mend = f"delete {path} and {again}"
+    parts = {key: Content(part, f"{path}: {key}", mend) for key, part in content.items() if isinstance(part, dict)}
+    return Content(content | parts, str(path), mend)
+
+
+def read_json(path: Path, shape: type[Shape], mend: str) -> dict[str, Any]:
+    """A JSON file as it is. Raises `UserError` with the mend where it is no JSON or has not that shape."""
+    try:
+        content = json.loads(path.read_text(), parse_constant=_refused)
+        shape.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        told = {"missing": "is missing", "model_type": "should be a mapping", "dict_type": "should be a mapping"}
+        what = told.get(first["type"], first["msg"].removeprefix("Input ").removeprefix("List "))
+        raise UserError(f"{': '.join(map(str, (path, *first['loc'])))} {what}; {mend}") from None
+    except (ValueError, RecursionError):
+        raise UserError(f"{path} is not valid JSON; {mend}") from None
+    return content
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def result_digest(scale: str, paper: str, stage: str) -> str:
@@ -55,7 +139,15 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
-    """All of the file or none of it, whatever interrupts."""
+    """All of the file or none of it, whatever interrupts. An `OSError` names `path`."""
+    try:
+        _write_whole(path, content)
+    except OSError as error:  # which names the temporary file, or none
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _write_whole(path: Path, content: bytes | memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
+from pydantic import Field
 
 from learned_symmetry import config
 from learned_symmetry.errors import UserError
@@ -23,11 +27,55 @@ from learned_symmetry.report import papers, pipeline, reference, summary
 from learned_symmetry.report.artefact import artefact_path
 from learned_symmetry.report.predicate import metrics_of
 from learned_symmetry.report.summary import Outcome
-from learned_symmetry.results import read_result, result_digest, result_path
+from learned_symmetry.results import Shape, read_json, read_result, result_digest, result_path
 
 NOTES = Path("paper/notes")
 TEMPLATES = Path(__file__).parent / "templates"
-MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+
+class DrawnShape(Shape):
+    """What stands in the JSON of every artefact, as `learned_symmetry.report.artefact` writes it."""
+
+    artefact: str
+
+
+class CellShape(Shape):
+    metric: str | None
+    shown: Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class RowShape(Shape):
+    labels: list[str]
+    cells: list[CellShape]
+
+
+class TableShape(DrawnShape):
+    about: list[str]
+    heads: list[str]
+    columns: list[str]
+    rows: list[RowShape]
+
+
+class Notes(MarkdownIt):
+    """Markdown without HTML of its own; links lead to the web or along a path, and an image is one more link."""
+
+    def __init__(self) -> None:
+        super().__init__("commonmark", {"html": False})
+        self.enable("table").disable("image")
+
+    def validateLink(self, url: str) -> bool:
+        return re.match(r"https?://|(?!//)[^:]*(?:[/?#]|$)", url, re.IGNORECASE) is not None
+
+    def parse(self, src: str, env: Any = None) -> list[Token]:
+        """As ever, but columns are aligned by a class of the page, whose policy allows no style in an element."""
+        tokens = super().parse(src, env)
+        for token in tokens:
+            if token.attrs.pop("style", None) == "text-align:right":
+                token.attrSet("class", "r")
+        return tokens
+
+
+MARKDOWN = Notes()
 
 
 def render() -> str:
@@ -49,13 +97,22 @@ def render() -> str:
     }
     pipelines = {scale: pipeline.stages(scale) for scale in summary.SCALES}
     shown = [_paper(key, pipelines) for key in papers.PAPERS]
+    script, style = ((TEMPLATES / name).read_text() for name in ("page.js", "page.css"))
     return environment.get_template("page.html").render(
         papers=shown,
         verdicts=summary.VERDICTS,
         summary=summary,
-        script=Markup((TEMPLATES / "page.js").read_text()),
-        style=Markup((TEMPLATES / "page.css").read_text()),
+        script=Markup(script),
+        style=Markup(style),
+        policy=_policy(script, style),
     )
+
+
+def _policy(script: str, style: str) -> str:
+    """The page's Content-Security-Policy: its own script and style by their digests, images in it, and nothing else."""
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
+    allowed = "script-src 'sha256-{}'; style-src 'sha256-{}'".format(*digests)
+    return f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _paper(key: str, pipelines: dict[str, dict[str, pipeline.Stage]]) -> dict[str, Any]:
@@ -108,14 +165,17 @@ def _artefacts(key: str, found: list[Outcome], pipelines: dict[str, dict[str, pi
 
 def _drawn(files: dict[str, Path], stages: dict[str, pipeline.Stage]) -> dict[str, Any]:
     """One artefact at one scale: the drawing or the table's rows, and what the page's script shows on request."""
-    content = json.loads(files["json"].read_text())
     name, stage = _maker(files["json"], stages)
-    kept = {"svg": None, "json": content, "target": pipeline.target(name, stage)}
-    if files["svg"].exists():
+    target = pipeline.target(name, stage)
+    again = f"run `dvc repro {target}`"
+    drawing = files["svg"].exists()
+    content = read_json(files["json"], DrawnShape if drawing else TableShape, f"delete it and {again}")
+    kept = {"svg": None, "json": content, "target": target}
+    if drawing:
         encoded = base64.b64encode(files["svg"].read_bytes()).decode()
         return kept | {"svg": f"data:image/svg+xml;base64,{encoded}", "caption": ""}  # its facts are drawn in it
-    if "about" not in content:
-        raise UserError(f"{files['json']} was drawn by an older version; run `dvc repro {kept['target']}`")
+    if absent := [str(files[kind]) for kind in ("md", "tex") if not files[kind].exists()]:
+        raise UserError(f"{absent[0]} is missing; {again}")
     texts = {"markdown": files["md"].read_text(), "latex": files["tex"].read_text()}
     return kept | texts | {"caption": " ".join(content["about"])}
 

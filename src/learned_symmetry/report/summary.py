@@ -6,19 +6,20 @@ is made: `glance` in a test tells whether README.md still says what the results 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, FiniteFloat
 
 from learned_symmetry import config
 from learned_symmetry.errors import UserError
 from learned_symmetry.report import papers
 from learned_symmetry.report.artefact import artefact_path, latex
 from learned_symmetry.report.measured import Measured, measured
-from learned_symmetry.results import read_result, result_path, wall_path, write_atomically
+from learned_symmetry.results import Shape, read_made, read_wall, result_path, write_atomically
 
 SCALES = ("quick", "full")  # smoke only tests the wiring
 VERDICTS = ("holds", "fails", "undecided", "not run")
@@ -33,6 +34,34 @@ COLUMNS = (
     " resamples. Claims marked with a star are reported, not required."
 )
 Claim = dict[str, Any]  # as `learned_symmetry.report.claims` writes it
+
+
+class ComparisonShape(Shape):
+    text: str
+    left: FiniteFloat | None
+    right: FiniteFloat | None
+    constant: Literal["left", "right"] | None
+    difference_interval: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | None
+
+
+class ClaimShape(Shape):
+    id: str
+    statement: str
+    predicate: str
+    paper_value: str | None
+    evidence: str | None
+    required: bool | None
+    verdict: Literal["holds", "fails", "undecided", "not run"]
+    reason: str | None
+    true_on_means: bool | None
+    share_true: FiniteFloat | None
+    seeds: int | None
+    missing: list[str]
+    comparisons: list[ComparisonShape]
+
+
+class ClaimsShape(Shape):
+    claims: list[ClaimShape]
 
 
 @dataclass(frozen=True)
@@ -60,12 +89,16 @@ def outcomes(key: str) -> list[Outcome]:
     """What came out of a paper at each scale whose claims were judged."""
     found = []
     for scale in (scale for scale in SCALES if result_path(scale, key, "claims").exists()):
-        claims = {claim["id"]: claim for claim in read_result(scale, key, "claims")["claims"]}
+        claims = {claim["id"]: claim for claim in _judged(scale, key)}
         results = measured(scale, key, papers.of(key).stages(config.load(key, scale=scale)), partial=True)
-        walls = {stage: wall_path(scale, key, stage) for stage in results.provenance}
-        seconds = {stage: json.loads(w.read_text())["wall_seconds"] for stage, w in walls.items() if w.exists()}
+        walls = {stage: read_wall(scale, key, stage) for stage in results.provenance}
+        seconds = {stage: seconds for stage, seconds in walls.items() if seconds is not None}
         found.append(Outcome(key, scale, claims, results, seconds))
     return found
+
+
+def _judged(scale: str, key: str) -> list[Claim]:
+    return read_made(result_path(scale, key, "claims"), ClaimsShape, scale, key, "claims")["claims"]
 
 
 def by_claim(found: Sequence[Outcome]) -> dict[str, Claim]:
