@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import re
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,10 +55,14 @@ def files(folder: Path = Path()) -> list[str]:
         (KeyboardInterrupt(), 130, ["interrupted", "run the same command again"]),
         (OSError(errno.ENOSPC, "No space left on device"), 1, ["No space left on device", "free some space"]),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 1, ["quota", "free some space"]),
+        (OSError(errno.ENOSPC, "No space", "a/b.json"), 1, ["No space at a/b.json", "free some space"]),
+        (OSError(errno.EFBIG, "File too large", "a/b.json"), 1, ["File too large at a/b.json", "ulimit -f"]),
+        (OSError(errno.ENOSPC, "No space", "a/.b.tmp", None, "a/b.json"), 1, ["No space at a/b.json"]),
+        (OSError(errno.ELOOP, "Too many levels of links", "a"), 1, ["at a; mend the link"]),
         (PermissionError(errno.EACCES, "Permission denied", "a/b.json"), 1, ["a/b.json", "make it writable"]),
         (OSError(errno.EROFS, "Read-only file system", "a/b.json"), 1, ["a/b.json", "make it writable"]),
     ],
-    ids=["user", "ctrl-c", "full", "quota", "denied", "read-only"],
+    ids=["user", "ctrl-c", "full", "quota", "full at", "limit", "renamed", "link", "denied", "read-only"],
 )
 def test_what_can_be_mended_is_told_plainly(
     error: BaseException, status: int, words: list[str], capsys: pytest.CaptureFixture[str]
@@ -80,6 +85,68 @@ def test_anything_else_is_a_bug_and_shows_itself(error: BaseException, capsys: p
         raise error
     assert raised.value is error
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [
+        ({("a/b.json", os.R_OK)}, "at a/b.json; make it readable"),
+        ({("a/b.json", os.W_OK)}, "at a/b.json; make it writable"),
+        ({("a", os.W_OK)}, "at a/b.json; make the folder a writable"),
+        ({("a/b.json", os.F_OK), ("a", os.X_OK)}, "at a/b.json; make the folder a readable"),
+    ],
+    ids=["file read", "file written", "folder written", "folder entered"],
+)
+def test_what_is_denied_is_told_with_the_permission_that_lacks(
+    lacking: set[tuple[str, int]], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results.write_atomically(Path("a/b.json"), b"")
+
+    def access(path: str | Path, mode: int) -> bool:  # root, who runs tests in some places, may do everything
+        return not any(str(path) == name and (mode == lack or mode & lack) for name, lack in lacking)
+
+    monkeypatch.setattr(os, "access", access)
+    with pytest.raises(SystemExit), told_plainly("draw"):
+        raise PermissionError(errno.EACCES, "Permission denied", "a/b.json")
+    assert capsys.readouterr().err == f"error: draw: Permission denied {told} and run the same command again\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "at", "told"),
+    [
+        (Path.touch, "paper", "paper is a file where a folder belongs"),
+        (Path.touch, "data/runs/smoke/nix2022", "data/runs/smoke/nix2022 is a file where a folder belongs"),
+        (Path.touch, "data/runs/smoke/nix2022/teacher", "nix2022/teacher is a file where a folder belongs"),
+        (Path.mkdir, "paper/results/smoke/nix2022/teacher.json", "teacher.json is a folder where a file belongs"),
+        (lambda path: path.symlink_to("nowhere"), "paper", "paper is a link to nothing where a folder belongs"),
+    ],
+    ids=["root", "runs", "stage", "result", "link"],
+)
+def test_a_stage_tells_what_is_in_the_way(
+    make: Callable[[Path], None], at: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(at).parent.mkdir(parents=True, exist_ok=True)
+    make(Path(at))
+    with pytest.raises(SystemExit), told_plainly("nix2022/teacher"):
+        a_stage().write()
+    err = capsys.readouterr().err
+    assert err.startswith("error: nix2022/teacher: ")
+    assert err.endswith(f"{told}; move it away and run the same command again\n")
+
+
+@pytest.mark.parametrize("which", ["result", "weights"])
+def test_a_folder_where_a_file_is_read_is_told(which: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path, read = {
+        "result": (results.result_path("smoke", "nix2022", "teacher"), results.read_result),
+        "weights": (
+            results.runs_folder("smoke", "nix2022", "teacher") / record.checkpoint_name("s30/seed0"),
+            lambda *names: record.load_state(*names, "s30/seed0"),
+        ),
+    }[which]
+    path.mkdir(parents=True)
+    with pytest.raises(SystemExit), told_plainly("draw"):
+        read("smoke", "nix2022", "teacher")
+    assert f"{path} is a folder where a file belongs; move it away" in capsys.readouterr().err
 
 
 def test_a_command_is_told_plainly_and_passes_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +179,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(step: str) -> None:
     results.write_atomically(path, b"old")
     with full_disk(step), pytest.raises(OSError, match="No space") as raised:
         results.write_atomically(path, b"new")
-    assert raised.value.errno == errno.ENOSPC
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, "a/b.json")
     assert (files(), path.read_bytes()) == (["a/b.json"], b"old")
     results.write_atomically(path, b"new")
     assert (files(), path.read_bytes()) == (["a/b.json"], b"new")
@@ -132,9 +199,10 @@ def test_a_file_that_breaks_off_leaves_the_old_one_and_no_other(write: Callable[
     results.write_atomically(path, b"old")
     with (
         files_of_at_most(5000),
-        pytest.raises(OSError, match=os.strerror(errno.EFBIG)),
+        pytest.raises(OSError, match=os.strerror(errno.EFBIG)) as raised,
     ):  # the system's own, not torch's
         write(path)
+    assert raised.value.filename == "a/b"
     assert (files(), path.read_bytes()) == (["a/b"], b"old")
 
 
@@ -343,6 +411,104 @@ def test_broken_results_are_told_with_what_to_delete() -> None:
     path.write_text(path.read_text()[:100])
     with pytest.raises(UserError, match=r"teacher\.json is not valid JSON; delete it and run `dvc repro`"):
         results.read_result("smoke", "nix2022", "teacher")
+
+
+METRIC = {"mean": 0.5, "std": None, "n": 1, "values": [0.5]}
+ABOUT = {"data": "stand-in", "device": "CPU", "dropped": {}}
+WHOLE: dict[str, Any] = {"metrics": {"a.b": METRIC}, "runs": [], "provenance": ABOUT}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[]", " should be a mapping"),
+        ("{}", ": metrics is missing"),
+        (json.dumps(WHOLE).replace("values", "vales"), ": metrics: a.b: values is missing"),
+        (json.dumps(WHOLE).replace("[0.5]", "[0.5, NaN]"), " is not valid JSON"),
+        (json.dumps(WHOLE).replace("[0.5]", "[-Infinity]"), " is not valid JSON"),
+        (json.dumps(WHOLE).replace("[0.5]", "[1e999]"), ": metrics: a.b: values: 0 should be a finite number"),
+        (json.dumps(WHOLE).replace("[0.5]", '["0.5"]'), ": metrics: a.b: values: 0 should be a valid number"),
+        (json.dumps(WHOLE | {"metrics": []}), ": metrics should be a mapping"),
+        (json.dumps(WHOLE | {"runs": [{"name": "s30/seed0"}]}), ": runs: 0: seed is missing"),
+        (json.dumps(WHOLE | {"provenance": {"data": "official"}}), ": provenance: device is missing"),
+        ("[" * 100_000, " is not valid JSON"),
+        ("\udcff", " is not valid JSON"),
+    ],
+    ids=["list", "empty", "vales", "nan", "inf", "huge", "text", "metrics", "runs", "provenance", "deep", "bytes"],
+)
+def test_results_of_another_shape_are_told_with_what_makes_them(text: str, told: str) -> None:
+    path = a_stage().write()
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UserError) as raised:
+        results.read_result("smoke", "nix2022", "teacher")
+    again = "delete it and run `dvc repro` (stage teacher of nix2022) at scale smoke"
+    assert str(raised.value) == f"{path}{told}; {again}"
+
+
+def test_what_a_figure_wants_and_the_results_lack_is_told() -> None:
+    stage = a_stage()
+    stage.notes["winner"] = "kd"
+    path = stage.write()
+    result = results.read_result("smoke", "nix2022", "teacher")
+    assert result == strictly(path)
+    again = r"delete .*teacher\.json and run `dvc repro` \(stage teacher of nix2022\) at scale smoke"
+    for part, key in (("notes", "fig6"), ("metrics", "fig2.none")):
+        with pytest.raises(UserError, match=rf"teacher\.json: {part} has no {key}; {again}"):
+            result[part][key]
+    path.write_text(json.dumps({key: part for key, part in result.items() if key != "notes"}))
+    with pytest.raises(UserError, match=rf"teacher\.json has no notes; {again}"):
+        results.read_result("smoke", "nix2022", "teacher")["notes"]
+
+
+def test_a_wall_time_of_another_shape_is_told() -> None:
+    a_stage().write()
+    assert results.read_wall("smoke", "nix2022", "teacher") >= 0
+    assert results.read_wall("smoke", "nix2022", "student") is None
+    results.wall_path("smoke", "nix2022", "teacher").write_text("[]")
+    with pytest.raises(UserError, match=r"teacher\.wall\.json should be a mapping; delete it and run `dvc repro`"):
+        results.read_wall("smoke", "nix2022", "teacher")
+
+
+class Two(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(2))
+
+
+def test_weights_are_restored() -> None:
+    a_stage().write()
+    network = Two()
+    assert record.restore(network, "smoke", "nix2022", "teacher", "s30/seed1") is network
+    assert network.w.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"v": torch.zeros(2)}, {"w": torch.zeros(3)}, {"w": torch.zeros(2), "v": torch.zeros(2)}, {}, {"w": 1.0}],
+    ids=["name", "shape", "more", "none", "number"],
+)
+def test_weights_of_another_network_are_told_with_what_to_delete(state: dict[str, Any]) -> None:
+    stage = a_stage()
+    stage.runs[0].state = state
+    stage.write()
+    with pytest.raises(
+        UserError,
+        match=r"s30-seed0\.pt holds the weights of another network than Two; delete data/runs/smoke/nix2022/teacher and"
+        r" run `dvc repro` \(stage teacher of nix2022\) at scale smoke",
+    ):
+        record.restore(Two(), "smoke", "nix2022", "teacher", "s30/seed0")
+
+
+def test_weights_that_are_no_mapping_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "load_state", lambda *names: [1])
+    with pytest.raises(UserError, match="another network than Two"):
+        record.restore(Two(), "smoke", "nix2022", "teacher", "s30/seed0")
+
+
+def test_a_runs_weights_are_read_by_restore_alone() -> None:
+    root = Path(__file__).parents[1]
+    sources = [*(root / "src").rglob("*.py"), *(root / "stages").rglob("*.py")]
+    assert [path.name for path in sources if re.search(r"\bload_state\(", path.read_text())] == ["record.py"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -69,8 +69,7 @@ def restored(network: nn.Module, scale: str, paper: str, stage: str, run: str) -
     """`network` with the weights of a run, or None where it was dropped. Raises `UserError` without them."""
     if run in record.read_result(scale, paper, stage)["provenance"]["dropped"]:
         return None
-    network.load_state_dict(record.load_state(scale, paper, stage, run))
-    return network.requires_grad_(False).eval()
+    return record.restore(network, scale, paper, stage, run).requires_grad_(False).eval()
 
 
 def linear_layers(network: nn.Module) -> dict[str, int]:

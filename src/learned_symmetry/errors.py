@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+MENDS = {  # of errors that have the same mend wherever they come up
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the limit on the size of files (`ulimit -f unlimited`)",
+    errno.EMFILE: "raise the limit on open files (`ulimit -n 4096`)",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.ELOOP: "mend the link",
+    errno.EIO: "check the disk",
+}
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
 
 
 class UserError(Exception):
@@ -16,7 +30,8 @@ class UserError(Exception):
 def told_plainly(what: str) -> Iterator[None]:
     """Turn what a user can mend, while doing `what`, into one sentence on stderr and an exit status.
 
-    Exit 1: a `UserError`, a full disk, a file that may not be written. Exit 130: Ctrl-C.
+    Exit 1: a `UserError`, a full disk, a file that may not be read or written, a folder where a file belongs, and the
+    like. Exit 130: Ctrl-C.
     """
     try:
         yield
@@ -25,11 +40,43 @@ def told_plainly(what: str) -> Iterator[None]:
     except KeyboardInterrupt:
         _leave(f"{what}: interrupted; run the same command again and it goes on from the last checkpoint", 130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+        if (told := _told(error)) is None:
             raise
-        mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
-        place = f" at {error.filename}" if error.filename else ""
-        _leave(f"{what}: {error.strerror}{place}; {mend} and run the same command again", 1)
+        _leave(f"{what}: {told} and run the same command again", 1)
+
+
+def _told(error: OSError) -> str | None:
+    """What is wrong at which path, and the mend; None for what the user cannot have caused."""
+    named = error.filename2 or error.filename  # of two, as for a rename, the second is what was to be made
+    path = Path(os.fsdecode(named)) if isinstance(named, str | bytes | os.PathLike) else None
+    what = error.strerror if path is None else f"{error.strerror} at {path}"
+    if error.errno in MENDS:
+        return f"{what}; {MENDS[error.errno]}"
+    if error.errno in DENIED:
+        return f"{what}; make {'it writable' if path is None else _permission(path)}"
+    if error.errno in IN_THE_WAY and path is not None:
+        return f"{_in_the_way(path) or what}; move it away"
+    return None
+
+
+def _permission(path: Path) -> str:
+    """Which of the file and the folder that it is (or would be) in lacks which permission."""
+    around = next((folder for folder in path.parents if os.access(folder, os.F_OK)), Path())
+    for place, told in ((path, "it"), (around, f"the folder {around}")):
+        if os.access(place, os.F_OK):  # which, unlike `Path.exists`, raises nothing where a folder may not be read
+            if not os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
+                return f"{told} readable"
+            if not os.access(place, os.W_OK):
+                return f"{told} writable"
+    return "it writable"
+
+
+def _in_the_way(path: Path) -> str | None:
+    """What is a file but should be a folder on the way to `path`, or at `path` the one where the other belongs."""
+    for place in (*reversed(path.parents), path):
+        if os.path.lexists(place) and not place.is_dir():
+            return f"{place} is {'a file' if place.exists() else 'a link to nothing'} where a folder belongs"
+    return f"{path} is a folder where a file belongs" if path.is_dir() else None
 
 
 def _leave(message: str, status: int) -> None:

@@ -22,7 +22,7 @@ from learned_symmetry.fit import Fitted, fit
 from learned_symmetry.invariance_loss import FlipInvariance
 from learned_symmetry.models.bottleneck import BottleneckResNet
 from learned_symmetry.objective import CrossEntropy, Objective
-from learned_symmetry.record import load_state
+from learned_symmetry.record import restore
 from learned_symmetry.rng import generator
 from learned_symmetry.runs import Recipe, Run
 from learned_symmetry.schedule import Triangle
@@ -180,8 +180,7 @@ class Experiment:
         stage, run = f"small_{kind}", name(kind, size, seed)
         if run in record.read_result(self.cfg.scale, PAPER, stage)["provenance"]["dropped"]:
             return None
-        network = self.network(seed)
-        network.load_state_dict(load_state(self.cfg.scale, PAPER, stage, run))
+        network = restore(self.network(seed), self.cfg.scale, PAPER, stage, run)
         return network.requires_grad_(False).eval().to(self.device)
 
     def seen(self, split: str, size: int, images: int) -> Part:

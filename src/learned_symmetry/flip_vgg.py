@@ -23,7 +23,7 @@ from learned_symmetry.invariance_loss import FlipInvariance
 from learned_symmetry.measure.accuracy import accuracy
 from learned_symmetry.models.vgg import LAYERS, VGG11, plain
 from learned_symmetry.objective import CrossEntropy
-from learned_symmetry.record import load_state
+from learned_symmetry.record import restore
 from learned_symmetry.rng import generator
 from learned_symmetry.schedule import Triangle
 from learned_symmetry.sgd import SGD
@@ -163,6 +163,5 @@ class Experiment:
 
     def kept(self, kind: str, seed: int) -> VGG11:
         """A trained network that was not dropped, written out."""
-        network = self.network(kind, seed)
-        network.load_state_dict(load_state(self.cfg.scale, PAPER, trained_by(kind), f"{kind}/seed{seed}"))
+        network = restore(self.network(kind, seed), self.cfg.scale, PAPER, trained_by(kind), f"{kind}/seed{seed}")
         return plain(network.requires_grad_(False).eval()).to(self.device)

@@ -23,7 +23,7 @@ from learned_symmetry.fit import Fitted, Recipe, Run, fit
 from learned_symmetry.groups import Group, QuarterTurns, Shifts
 from learned_symmetry.measure import saliency
 from learned_symmetry.models.perceptron import Perceptron, TiedPerceptron
-from learned_symmetry.record import load_state
+from learned_symmetry.record import restore
 from learned_symmetry.rng import generator
 
 PAPER = "moskalev2023"
@@ -120,8 +120,7 @@ class Experiment:
         name = f"{group}/{kind}/seed{seed}"
         if name in record.read_result(self.cfg.scale, PAPER, stage)["provenance"]["dropped"]:
             return None
-        network = self.network(kind, group, seed)
-        network.load_state_dict(load_state(self.cfg.scale, PAPER, stage, name))
+        network = restore(self.network(kind, group, seed), self.cfg.scale, PAPER, stage, name)
         return network.requires_grad_(False).eval()
 
     # ---- saliency --------------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from learned_symmetry import record
 from learned_symmetry.config.nix2022 import ImageSchedule
 from learned_symmetry.fit import Run
-from learned_symmetry.image_transfer import Experiment
+from learned_symmetry.image_transfer import PAPER, Experiment
 from learned_symmetry.models.orbit_affine import AffineOrbit
 from learned_symmetry.models.orbit_images import OrbitImageKernels
 from learned_symmetry.objective import Objective, Transfer
@@ -29,6 +30,12 @@ def orbit_run(experiment: Experiment, seed: int, schedule: ImageSchedule, **chan
     objective = replace(KINDS[experiment.setting.orbit].learn(experiment), **changes)
     run = experiment.run(_model(experiment, seed), objective, seed, schedule)
     return replace(run, constants=experiment.teacher_weights(seed))
+
+
+def learned(experiment: Experiment, seed: int) -> dict[str, Tensor]:
+    """The weights of the orbit model that its stage learned. Raises `UserError` without them."""
+    stage = f"image_orbit_{experiment.name}"
+    return record.restore(_model(experiment, seed), experiment.cfg.scale, PAPER, stage, f"seed{seed}").state_dict()
 
 
 def taught_by_orbit(experiment: Experiment, seed: int, model: dict[str, Tensor], schedule: ImageSchedule) -> Run:

@@ -169,8 +169,8 @@ class Experiment:
         return self.setting.teacher(self.cfg).requires_grad_(False).eval()
 
     def _teacher(self, seed: int) -> nn.Module:
-        teacher = self._untrained()
-        teacher.load_state_dict(record.load_state(self.cfg.scale, PAPER, f"image_teacher_{self.name}", f"seed{seed}"))
+        stage = f"image_teacher_{self.name}"
+        teacher = record.restore(self._untrained(), self.cfg.scale, PAPER, stage, f"seed{seed}")
         return teacher.to(self.device)
 
     def teacher_weights(self, seed: int) -> dict[str, Tensor]:

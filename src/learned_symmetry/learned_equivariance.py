@@ -22,8 +22,7 @@ def trained(cfg: Bruintjes2023, stage: str, name: str, network: nn.Module) -> nn
     """`network` with the weights of a run of `stage`, or None where it was dropped. Raises `UserError` without them."""
     if name in record.read_result(cfg.scale, PAPER, stage)["provenance"]["dropped"]:
         return None
-    network.load_state_dict(record.load_state(cfg.scale, PAPER, stage, name))
-    return network.requires_grad_(False).eval()
+    return record.restore(network, cfg.scale, PAPER, stage, name).requires_grad_(False).eval()
 
 
 def picked(images: Tensor, cfg: Bruintjes2023) -> Tensor:

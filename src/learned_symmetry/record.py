@@ -17,9 +17,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from learned_symmetry.checkpoint import save_tensors
 from learned_symmetry.config import Settings
@@ -29,6 +30,7 @@ from learned_symmetry.results import read_result as read_result  # so that stage
 from learned_symmetry.results import result_path, runs_folder, summary, wall_path, write_json
 
 SCRATCH = Path("data/scratch")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass
@@ -123,10 +125,25 @@ def load_state(scale: str, paper: str, stage: str, run: str) -> dict[str, torch.
         return torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` (stage {stage} of {paper}) at scale {scale}") from None
+    except OSError:  # a file that may not be read, say, which deleting would not mend
+        raise
     except Exception as error:
         raise UserError(
             f"{path} holds no weights ({type(error).__name__}); delete {path.parent.parent} and run `dvc repro`"
         ) from error
+
+
+def restore(network: Network, scale: str, paper: str, stage: str, run: str) -> Network:
+    """`network` with the weights of one run of a stage. Raises `UserError` without them, and for another network's."""
+    try:
+        network.load_state_dict(load_state(scale, paper, stage, run))
+    except (RuntimeError, TypeError, AttributeError) as error:  # torch's, for other names or shapes
+        path = runs_folder(scale, paper, stage) / checkpoint_name(run)
+        raise UserError(
+            f"{path} holds the weights of another network than {type(network).__name__}; delete {path.parent.parent} "
+            f"and run `dvc repro` (stage {stage} of {paper}) at scale {scale}"
+        ) from error
+    return network
 
 
 def checkpoint_name(run: str) -> str:

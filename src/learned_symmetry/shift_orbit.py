@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from learned_symmetry import models
+from learned_symmetry import models, record
 from learned_symmetry.fit import Run
 from learned_symmetry.models import mnist1d as networks
 from learned_symmetry.rng import generator
-from learned_symmetry.shift_transfer import Experiment
+from learned_symmetry.shift_transfer import PAPER, Experiment
 from learned_symmetry.transfer.orbit import LearnOrbit
 
 
@@ -32,6 +32,12 @@ def orbit_run(experiment: Experiment, name: str, shift: int, seed: int, weights:
         weight_decay=orbit.weight_decay,
         constants={f"weights.{layer}": weight for layer, weight in teacher.state_dict().items()},
     )
+
+
+def learned(experiment: Experiment, name: str) -> dict[str, Tensor]:
+    """The weights of a model that the stage `orbit` learned. Raises `UserError` without them."""
+    model = networks.OrbitKernels(experiment.cfg.orbit.first_layer_transform)
+    return record.restore(model, experiment.cfg.scale, PAPER, "orbit", name).state_dict()
 
 
 def representation(experiment: Experiment, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -67,8 +67,7 @@ class Experiment:
         return f"s{shift}/seed{seed}" if self.cfg.teacher_per == "shift" else f"seed{seed}"
 
     def _teacher(self, name: str) -> nn.Module:
-        teacher = networks.Teacher()
-        teacher.load_state_dict(record.load_state(self.cfg.scale, PAPER, "teacher", name))
+        teacher = record.restore(networks.Teacher(), self.cfg.scale, PAPER, "teacher", name)
         return teacher.requires_grad_(False).eval()
 
     def _teacher_features(self, shift: int, seed: int, part: str) -> dict[str, Tensor]:

@@ -26,11 +26,8 @@ from learned_symmetry.rng import generator
 
 def load_clone(cfg: Huang2024, group: Group, layer: Layer, size: int, blocks: int, seed: int) -> Clone:
     """A trained clone. Raises `UserError` where its stage has not run."""
-    clone = Clone(layer, size, blocks)
-    clone.load_state_dict(
-        record.load_state(cfg.scale, PAPER, f"clone_{group}", clone_name(layer, size, f"b{blocks}", seed))
-    )
-    return clone
+    name = clone_name(layer, size, f"b{blocks}", seed)
+    return record.restore(Clone(layer, size, blocks), cfg.scale, PAPER, f"clone_{group}", name)
 
 
 class Experiment:

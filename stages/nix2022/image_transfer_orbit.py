@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from learned_symmetry import record, stage
 from learned_symmetry.config.nix2022 import Nix2022
-from learned_symmetry.image_orbit import taught_by_orbit
+from learned_symmetry.image_orbit import learned, taught_by_orbit
 from learned_symmetry.image_transfer import PAPER, Experiment
 
 
@@ -16,10 +16,7 @@ def main(cfg: Nix2022, setting: str) -> None:
     experiment = Experiment(cfg, setting)
     name, schedule = f"image_transfer_{setting}_orbit", experiment.schedules.of("orbit")
     out = record.Stage(cfg, PAPER, name, source=experiment.source, fingerprint=stage.fingerprint(cfg))
-    models = [
-        record.load_state(cfg.scale, PAPER, f"image_orbit_{setting}", f"seed{s}") for s in range(cfg.images.seeds)
-    ]
-    runs = [taught_by_orbit(experiment, seed, model, schedule) for seed, model in enumerate(models)]
+    runs = [taught_by_orbit(experiment, seed, learned(experiment, seed), schedule) for seed in range(cfg.images.seeds)]
     fitted = experiment.fit(runs, schedule, out.scratch, f"{setting}, orbit")
     experiment.keep(out, "orbit", fitted, method="orbit")
     out.write()

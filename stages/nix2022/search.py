@@ -20,7 +20,7 @@ from learned_symmetry import record, stage, transfer
 from learned_symmetry.config.nix2022 import Nix2022, Weights
 from learned_symmetry.data import mnist1d
 from learned_symmetry.fit import Fitted
-from learned_symmetry.shift_orbit import orbit_run, representation
+from learned_symmetry.shift_orbit import learned, orbit_run, representation
 from learned_symmetry.shift_transfer import PAPER, SETS, Experiment
 from learned_symmetry.transfer.orbit import Orbit
 
@@ -100,9 +100,8 @@ def orbit_models(experiment: Experiment, grid: list[tuple[Point, int]], scratch:
         if point.method == "orbit":
             name, lr = _orbit_name(cfg, point, seed), _orbit_lr(cfg, point)
             weights = Weights(**{key: point.values[key] for key in Weights.model_fields})
-            if learned := _learned_for(cfg, weights, lr, shift, seed):
-                model = f"{learned}/{experiment.teacher_name(shift, seed)}"
-                states[name] = record.load_state(cfg.scale, PAPER, "orbit", model)
+            if head := _learned_for(cfg, weights, lr, shift, seed):
+                states[name] = learned(experiment, f"{head}/{experiment.teacher_name(shift, seed)}")
             else:
                 runs[name] = orbit_run(experiment, name, shift, seed, weights, lr)
     if runs:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from learned_symmetry import record, stage
+from learned_symmetry import stage
 from learned_symmetry.config.nix2022 import Nix2022
 from learned_symmetry.fit import Run
-from learned_symmetry.shift_orbit import representation
+from learned_symmetry.shift_orbit import learned, representation
 from learned_symmetry.shift_transfer import PAPER, Experiment, teach
 from learned_symmetry.transfer.orbit import Orbit
 
@@ -19,7 +19,7 @@ from learned_symmetry.transfer.orbit import Orbit
 def main(cfg: Nix2022) -> None:
     def student(experiment: Experiment, name: str, head: str, shift: int, seed: int) -> Run:
         objective = Orbit(getattr(cfg.orbit, head).gamma, cfg.orbit.layout)
-        model = record.load_state(cfg.scale, PAPER, "orbit", f"{head}/{experiment.teacher_name(shift, seed)}")
+        model = learned(experiment, f"{head}/{experiment.teacher_name(shift, seed)}")
         lr = cfg.schedules.of("orbit", head).lr or cfg.orbit.lr
         run = experiment.student_run(name, head, shift, seed, objective, lr, cfg.orbit.weight_decay)
         return replace(run, constants=representation(experiment, model))
