@@ -23,7 +23,8 @@ def main(scale: str, mirror: str | None) -> None:
         if source.kind == "stand-in":
             what = sources.registered(name)["stand_in"]
             print(
-                f"{name}: STAND-IN ({what}): nothing computed from it can be compared with a paper. "
+                f"{name}: STAND-IN ({what}), because {source.reason}: nothing computed from it can be compared "
+                "with a paper. "
                 f"For the real data, {sources.how_to_supply(name)}, and run `make reproduce`.",
                 flush=True,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pickle
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image
@@ -82,6 +84,17 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
                 (tmp_path / name).write_bytes(content)
             with pytest.raises(UserError, match=f"{name} cannot be read .* delete it"):
                 read(tmp_path, "train")
+
+
+def test_a_file_that_may_not_be_read_is_not_to_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tarfile, "open", denied)
+    monkeypatch.setattr(pyarrow.parquet, "read_table", denied)
+    for read in (cifar10.archived, cifar10.encoded):
+        with pytest.raises(PermissionError):
+            read(tmp_path, "train")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,11 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
+import pooch
 import pytest
 
 from learned_symmetry import config
-from learned_symmetry.data import sources
-from learned_symmetry.errors import UserError
+from learned_symmetry.data import mnist_images, sources
+from learned_symmetry.errors import UserError, told_plainly
 from stages import data as stage
 
 ROOT = Path(__file__).parents[1]
@@ -339,22 +341,171 @@ def test_files_that_are_gone_are_fetched_again_and_never_replaced_by_a_stand_in(
     assert sources.forget_stand_ins() == []
 
 
-def test_a_manifest_that_is_none_says_so():
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"[]", " should be a mapping"),
+        (b"{}", ": source is missing"),
+        (b'{"source": "sample"}', ": source should be 'official', 'mirror variant' or 'stand-in'"),
+        (b"{", " is not valid JSON"),
+        (b"\xff", " is not valid JSON"),
+    ],
+)
+def test_a_manifest_that_is_none_says_so(content, told):
     register()
     sources.PREPARED.mkdir(parents=True)
-    (sources.PREPARED / "mnist.json").write_text("[]")
-    with pytest.raises(UserError, match=r"mnist\.json is not a manifest; delete it"):
+    (sources.PREPARED / "mnist.json").write_bytes(content)
+    with pytest.raises(UserError) as error:
         sources.settled("mnist", cfg())
+    assert str(error.value) == f"data/prepared/mnist.json{told}; delete it and run `dvc repro`"
+
+
+@pytest.mark.parametrize("scale", config.SCALES)
+@pytest.mark.parametrize("by", ["params", "environment"])
+def test_a_set_that_a_mirror_has_in_part_is_an_error_at_every_scale(monkeypatch, scale, by):
+    register(DEAD)
+    Path("mirror/mnist").mkdir(parents=True)
+    if by == "environment":
+        monkeypatch.setenv(sources.MIRROR, os.pathsep.join([".", "mirror"]))
+    with pytest.raises(UserError) as error:
+        ensure(scale, "mirror" if by == "params" else None)
+    assert not isinstance(error.value, sources.Missing)  # which some take for a set that nobody has
+    assert all(part in str(error.value) for part in ("no mirror/mnist/file.bin", DEAD, "put it into mirror/mnist, or"))
+
+
+def test_a_file_that_a_mirror_lacks_is_downloaded_or_lies_there_already(server):
+    register(server.url("/file.bin"))
+    server.replies["/file.bin"] = [CONTENT]
+    Path("mirror/mnist").mkdir(parents=True)
+    assert ensure(mirror="mirror").kind == "official"
+    register(DEAD)
+    assert ensure(mirror="mirror").kind == "official"
+
+
+def test_a_variant_that_a_mirror_has_in_part_is_an_error_too():
+    register(instead="mnist-jpeg")
+    entries = json.loads(Path("data/sources.yaml").read_text())
+    entries["mnist-jpeg"] = {**entries["mnist"], "variant": "mirror variant"}
+    del entries["mnist-jpeg"]["instead"]
+    Path("data/sources.yaml").write_text(json.dumps(entries))
+    assert ensure(mirror=".").kind == "stand-in"
+    Path("mnist-jpeg").mkdir()
+    with pytest.raises(UserError, match=r"no mnist-jpeg/file\.bin.*; put it into mnist-jpeg, or take that folder away"):
+        ensure(mirror=".")
+    Path("mnist").mkdir()
+    Path("mnist-jpeg/file.bin").write_bytes(CONTENT)
+    assert ensure(mirror=".").kind == "mirror variant"
+
+
+def test_an_mnist_c_that_a_mirror_has_in_part_is_an_error_too(monkeypatch):
+    register()
+    entries = json.loads(Path("data/sources.yaml").read_text())
+    entries["mnist-c"] = {"files": {mnist_images.ARCHIVE: {}}}
+    Path("data/sources.yaml").write_text(json.dumps(entries))
+    place = mirror()
+    assert mnist_images.origin(cfg(mirror=place)) == mnist_images.GENERATED
+    Path("mirror/mnist-c").mkdir()
+    with pytest.raises(UserError, match=r"mirror/mnist-c has no mnist_c\.zip; put the published file there, or"):
+        mnist_images.origin(cfg(mirror=place))
+
+
+@pytest.mark.parametrize("by", ["params", "environment"])
+def test_the_home_of_nobody_is_no_mirror(monkeypatch, by):
+    register()
+    place = "~nosuchuser/mirror"
+    if by == "environment":
+        monkeypatch.setenv(sources.MIRROR, place)
+    where = {"params": "data.mirror in params.yaml", "environment": f"the environment variable {sources.MIRROR}"}[by]
+    with pytest.raises(UserError) as error:
+        ensure(mirror=place if by == "params" else None)
+    assert str(error.value).startswith(f"{where} names {place}, the home of a user who does not exist; mend it, or")
+
+
+def test_a_stamp_that_is_no_text_is_none():
+    register()
+    place = mirror()
+    ensure(mirror=place)
+    stamp = FILE.with_name("file.bin.sha256")
+    stamp.write_bytes(b"\xff\xfe")
+    assert ensure(mirror=place).kind == "official"
+    assert stamp.read_text().startswith(sha256(CONTENT))
+
+
+@pytest.mark.parametrize(
+    ("make", "at"),
+    [
+        (Path.touch, "data/raw"),
+        (Path.touch, "data/raw/mnist"),
+        (Path.mkdir, "data/raw/mnist/file.bin"),
+        (Path.mkdir, "data/raw/mnist/file.bin.part"),
+        (Path.mkdir, "data/raw/mnist/file.bin.sha256"),
+        (Path.mkdir, "data/raw/mnist/.lock"),
+        (Path.touch, "data/prepared"),
+        (Path.mkdir, "data/prepared/mnist.json"),
+        (Path.mkdir, "data/sources.yaml"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("from_mirror", [True, False])
+def test_what_is_in_the_way_of_data_is_told(server, capsys, make, at, from_mirror):
+    register(server.url("/file.bin"))
+    server.replies["/file.bin"] = [CONTENT]
+    place = mirror() if from_mirror else None
+    if at == "data/sources.yaml":
+        Path(at).unlink()
+    Path(at).parent.mkdir(parents=True, exist_ok=True)
+    make(Path(at))
+    with pytest.raises(SystemExit), told_plainly("stages/data.py"):
+        stage.main("quick", place)
+    kinds = {Path.touch: "a file where a folder belongs", Path.mkdir: "a folder where a file belongs"}
+    told = capsys.readouterr().err.splitlines()[-1].replace(f"{Path.cwd()}/", "")  # the lock's path is absolute
+    assert told == f"error: stages/data.py: {at} is {kinds[make]}; move it away and run the same command again"
+
+
+@pytest.mark.parametrize("from_mirror", [True, False])
+def test_a_full_disk_names_the_file(server, monkeypatch, capsys, from_mirror):
+    register(server.url("/file.bin"))
+    server.replies["/file.bin"] = [CONTENT]
+    place = mirror() if from_mirror else None
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(*((shutil, "copyfile") if from_mirror else (pooch.HTTPDownloader, "__call__")), full)
+    with pytest.raises(SystemExit), told_plainly("stages/data.py"):
+        stage.main("quick", place)
+    assert "No space left on device at data/raw/mnist/file.bin.part; free some space" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_written_is_told_and_not_covered_up(monkeypatch):
+    register(DEAD)
+    opened = Path.open
+
+    def denied(path: Path, *args: object, **kwargs: object) -> object:
+        if path.suffix == ".part":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(PermissionError, match=r"file\.bin\.part"):
+        ensure()
 
 
 def test_the_stage_says_what_was_used(capsys):
     register(DEAD)
     stage.main("quick", None)
-    assert "mnist: STAND-IN (digits)" in capsys.readouterr().out
+    assert (
+        f"mnist: STAND-IN (digits), because file.bin could not be had ({DEAD}: ConnectionError): nothing"
+        in capsys.readouterr().out
+    )
     assert json.loads(Path("data/prepared/mnist.json").read_text())["source"] == "stand-in"
     stage.main("quick", mirror())
     assert "mnist: official" in capsys.readouterr().out
     assert json.loads(Path("data/prepared/mnist.json").read_text())["source"] == "official"
+    shutil.rmtree("data/raw")
+    shutil.rmtree("mirror/mnist")
+    stage.main("quick", "mirror")
+    assert "because file.bin could not be had (no mirror/mnist/file.bin; http" in capsys.readouterr().out
     register(fetch=False)
     stage.main("full", None)
     assert capsys.readouterr().out == ""

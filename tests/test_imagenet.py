@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import zipfile
 from pathlib import Path
@@ -122,6 +123,11 @@ def spoil_with_a_class(root: Path) -> None:
     (root / "val.txt").write_text("a.jpg 1000\n")
 
 
+def spoil_with_bytes(root: Path) -> None:
+    picture(root / "a.jpg")
+    (root / "val.txt").write_bytes(b"\xff\xfe")
+
+
 def spoil_with_train_alone(root: Path) -> None:
     picture(root / "train" / TENCH / "a.jpg")
 
@@ -136,6 +142,7 @@ def spoil_with_train_alone(root: Path) -> None:
         (spoil_with_no_labels, f"no file of labels .{imagenet.DEVKIT} will not do"),
         (spoil_with_a_gap, "val.txt has no line for b.jpg"),
         (spoil_with_a_class, "val.txt: line 1: '1000' is neither"),
+        (spoil_with_bytes, "val.txt is no text in UTF-8"),
         (spoil_with_train_alone, "has no folder 'val'"),
     ],
 )
@@ -151,6 +158,21 @@ def test_a_damaged_image_is_named(nested):
     damaged.write_bytes(b"no image")
     with pytest.raises(UserError, match=re.escape(str(damaged))):
         imagenet.find("val", settings(nested)).read(0)
+
+
+def test_an_image_that_may_not_be_read_is_not_to_be_replaced(nested, monkeypatch):
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    listing = imagenet.find("val", settings(nested))
+    monkeypatch.setattr(Image, "open", denied)
+    with pytest.raises(PermissionError):
+        listing.read(0)
+
+
+def test_the_home_of_nobody_is_told():
+    with pytest.raises(UserError, match=r"data\.imagenet in params\.yaml names ~nosuchuser/x, the home of a user who"):
+        imagenet.find("val", settings(Path("~nosuchuser/x")))
 
 
 def test_a_balanced_subset_has_each_class_alike(tmp_path):

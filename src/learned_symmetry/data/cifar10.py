@@ -51,6 +51,8 @@ def archived(folder: Path, split: str, limit: int | None = None) -> tuple[Tensor
                 batch = pickle.load(archive.extractfile(f"cifar-10-batches-py/{name}"), encoding="bytes")
                 images.append(batch[b"data"])
                 labels += batch[b"labels"]
+    except PermissionError:  # which fetching it again does not mend
+        raise
     except (OSError, EOFError, KeyError, tarfile.TarError, pickle.UnpicklingError) as error:
         raise _damaged(path, error) from error
     return torch.from_numpy(np.concatenate(images)[:limit]).view(-1, 3, 32, 32), torch.tensor(labels[:limit])
@@ -65,6 +67,8 @@ def encoded(folder: Path, split: str, limit: int | None = None) -> tuple[Tensor,
     try:
         table = pyarrow.parquet.read_table(path, columns=["image", "label"])[:limit]
         images = np.stack([np.asarray(Image.open(io.BytesIO(jpeg.as_py()))) for jpeg in table["image"]])
+    except PermissionError:
+        raise
     except (OSError, ValueError) as error:  # pyarrow's and PIL's are among these
         raise _damaged(path, error) from error
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.tensor(table["label"].to_pylist())

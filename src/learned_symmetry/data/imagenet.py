@@ -77,6 +77,8 @@ class Listing:
                 return Image.open(file).convert("RGB")
             with zipfile.ZipFile(self.archive) as archive:
                 return Image.open(io.BytesIO(archive.read(str(file)))).convert("RGB")
+        except PermissionError:  # which replacing does not mend
+            raise
         except (OSError, zipfile.BadZipFile) as error:  # PIL's errors are among these
             place = file if self.archive is None else f"{file} in {self.archive}"
             raise UserError(f"{place} is no image that can be read ({type(error).__name__}); replace it") from error
@@ -169,9 +171,7 @@ def find(split: str, cfg: Settings) -> Listing | None:
     named = cfg.data.imagenet or os.environ.get(FOLDER)
     if named:
         where = "data.imagenet in params.yaml" if cfg.data.imagenet else f"the environment variable {FOLDER}"
-        root = Path(os.environ.get("DVC_ROOT", "")) / Path(named).expanduser()
-        if not root.is_dir():
-            raise UserError(f"{where} names {root}, which is no folder; mend it, or unset it to go without ImageNet")
+        root = sources.named_folder(named, where, "ImageNet")
         if (root / split).is_dir():
             return folder(root / split)
         if split == "train" or (root / "train").is_dir():
@@ -234,8 +234,14 @@ def _flat(path: Path) -> Listing:
             f"{path} has images but no classes' folders and no file of labels{also}; put {LABELS[0]} there, with a "
             f"line NAME WNID for each image"
         )
+    try:
+        lines = places[0].read_text().splitlines()
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{places[0]} is no text in UTF-8; write it anew, with a line NAME WNID for each image"
+        ) from None
     named = {}
-    for number, line in enumerate(places[0].read_text().splitlines()):
+    for number, line in enumerate(lines):
         words = re.split(r"[,\s]+", line.strip())
         if len(words) > 1 and not (number == 0 and words[0] == "ImageId"):
             named[words[0].split(".")[0]] = _index(words[1], f"line {number + 1}", places[0])

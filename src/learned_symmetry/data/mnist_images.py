@@ -119,6 +119,8 @@ def _archive(cfg: Settings) -> Path | None:
         want, found = sources.registered(NAME)["files"][ARCHIVE]["sha256"], sources.digest(path)
         if found != want:
             raise UserError(f"{path} has sha256 {found}, not {want}; put the published file there, or delete it")
+    elif lacking := sources.incomplete(NAME, cfg.data.mirror):
+        raise UserError(f"{lacking[0]} has no {ARCHIVE}; put the published file there, or take that folder away")
     return path
 
 

@@ -8,11 +8,12 @@ sha256 was checked. `ensure` searches; the data stage writes what it found to ``
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from filelock import FileLock
 
 from learned_symmetry import config
 from learned_symmetry.errors import UserError
-from learned_symmetry.results import write_json
+from learned_symmetry.results import Shape, read_json, write_json
 
 Kind = Literal["official", "mirror variant", "stand-in"]
 REGISTRY = Path("data/sources.yaml")
@@ -36,6 +37,13 @@ class Source:
     name: str
     kind: Kind
     folder: Path | None
+    reason: str = field(default="", compare=False)  # why it is a stand-in: which file was missing, and where
+
+
+class Manifest(Shape):
+    """What is kept in ``data/prepared/NAME.json``."""
+
+    source: Kind
 
 
 class Missing(UserError):
@@ -68,9 +76,9 @@ def ensure(name: str, *, scale: str, mirror: str | None) -> Source:
     """Get a data set's files, or those of the variant that its entry names under ``instead``, or settle for its
     stand-in where neither can be had and `scale` is not full.
 
-    `mirror` is ``data.mirror`` of params.yaml. Raises `Missing` where nothing is possible, and `UserError` for a
-    file whose sha256 is wrong from two places in turn (or twice from the only one): that is never covered up by a
-    stand-in.
+    `mirror` is ``data.mirror`` of params.yaml. Raises `Missing` where nothing is possible. Raises `UserError` for a
+    file whose sha256 is wrong from two places in turn (or twice from the only one), and for one that is missing beside
+    others of its data set in a mirror: neither is ever covered up by a stand-in.
     """
     entry, reasons = registered(name), []
     for wanted in candidates(name):
@@ -78,8 +86,12 @@ def ensure(name: str, *, scale: str, mirror: str | None) -> Source:
             return Source(name, registered(wanted)["variant"], _gathered(wanted, mirror))
         except _Nowhere as why:
             reasons.append(str(why))
+    if places := incomplete(name, mirror):
+        raise UserError(
+            f"{name}: {', '.join(reasons)}; put it into {places[0]}, or take that folder away, and run again"
+        )
     if scale != "full" and "stand_in" in entry:
-        return Source(name, "stand-in", None)
+        return Source(name, "stand-in", None, ", ".join(reasons))
     reason = "the scale full takes no stand-in" if "stand_in" in entry else "it has no stand-in"
     raise Missing(f"{name}: {', '.join(reasons)}, and {reason}; {how_to_supply(name)}, and run again")
 
@@ -88,6 +100,16 @@ def candidates(name: str) -> list[str]:
     """The registry's entries whose files can serve as data set `name`, the official ones first."""
     entry = registered(name)
     return [name, entry["instead"]] if "instead" in entry else [name]
+
+
+def incomplete(name: str, mirror: str | None) -> list[Path]:
+    """The mirrors' copies of a data set (or of the one that serves instead) that lack one of its files."""
+    copies = [(place / wanted, wanted) for wanted in candidates(name) for place in mirror_folders(mirror)]
+    return [
+        copy
+        for copy, wanted in copies
+        if os.path.lexists(copy) and not all((copy / file).is_file() for file in registered(wanted)["files"])
+    ]
 
 
 def _gathered(name: str, mirror: str | None) -> Path:
@@ -150,22 +172,28 @@ def _root() -> Path:
 
 def _planned(manifest: Path) -> Kind | None:
     try:
-        return json.loads(manifest.read_text())["source"]
+        return read_json(manifest, Manifest, "delete it and run `dvc repro`")["source"]
     except FileNotFoundError:
         return None
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise UserError(f"{manifest} is not a manifest; delete it and run `dvc repro`") from None
 
 
 def mirror_folders(mirror: str | None) -> list[Path]:
     """That of params.yaml, else those of the environment. Raises `UserError` for one that is no folder."""
     named = [mirror] if mirror else [part for part in os.environ.get(MIRROR, "").split(os.pathsep) if part]
-    folders = [_root() / Path(folder).expanduser() for folder in named]
-    for folder in folders:
-        if not folder.is_dir():
-            where = "data.mirror in params.yaml" if mirror else f"the environment variable {MIRROR}"
-            raise UserError(f"{where} names {folder}, which is no folder; mend it, or unset it to go without a mirror")
-    return folders
+    where = "data.mirror in params.yaml" if mirror else f"the environment variable {MIRROR}"
+    return [named_folder(folder, where, "a mirror") for folder in named]
+
+
+def named_folder(name: str, where: str, what: str) -> Path:
+    """The folder of `what` that a user named in a setting, `where`. Raises `UserError` for one that is no folder."""
+    mend = f"mend it, or unset it to go without {what}"
+    try:
+        folder = _root() / Path(name).expanduser()
+    except RuntimeError:
+        raise UserError(f"{where} names {name}, the home of a user who does not exist; {mend}") from None
+    if not folder.is_dir():
+        raise UserError(f"{where} names {folder}, which is no folder; {mend}")
+    return folder
 
 
 def digest(path: Path) -> str:
@@ -182,9 +210,14 @@ def _stamp(path: Path, sha256: str) -> str:
 def _stamped(path: Path, sha256: str) -> bool:
     """Whether the file is the very one whose sha256 was found right: as long, and written at the same moment."""
     try:
-        return _stamp_file(path).read_text() == _stamp(path, sha256)
+        return _stamp_file(path).read_bytes() == _stamp(path, sha256).encode()
     except FileNotFoundError:
         return False
+
+
+def _put_stamp(path: Path, sha256: str) -> None:
+    with _naming(_stamp_file(path)):
+        _stamp_file(path).write_text(_stamp(path, sha256))
 
 
 def _stamp_file(path: Path) -> Path:
@@ -199,7 +232,7 @@ def _verified(path: Path, sha256: str) -> bool:
         return False
     found = digest(path)
     if found == sha256:
-        _stamp_file(path).write_text(_stamp(path, sha256))
+        _put_stamp(path, sha256)
         return True
     print(f"{path} was damaged (sha256 {found}, not {sha256}) and is fetched again", file=sys.stderr)
     path.unlink()
@@ -225,7 +258,7 @@ def _fetch(target: Path, info: dict[str, Any], copies: list[Path]) -> None:
         found = digest(part)
         if found == info["sha256"]:
             part.replace(target)
-            _stamp_file(target).write_text(_stamp(target, info["sha256"]))
+            _put_stamp(target, info["sha256"])
             return
         part.unlink()
         wrong.append(f"{place} has {found}")
@@ -240,9 +273,20 @@ def _fetch(target: Path, info: dict[str, Any], copies: list[Path]) -> None:
     )
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Where a full disk cuts off a file that is being written, the system's error names none: then it is `path`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def _copy(source: Path, part: Path) -> None:
     try:
-        shutil.copyfile(source, part)
+        with _naming(part):
+            shutil.copyfile(source, part)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -262,10 +306,10 @@ def _download(url: str, part: Path, size: int) -> None:
     print(f"fetching {url} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
     download = HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=TIMEOUT, headers=headers)
     try:
-        with part.open("ab") as file:
+        with _naming(part), part.open("ab") as file:
             download(url, file, None)
     except requests.RequestException as error:
         raise _Nowhere(f"{url}: {type(error).__name__}") from error
     finally:
-        if part.stat().st_size == 0:
+        if part.is_file() and part.stat().st_size == 0:
             part.unlink()
