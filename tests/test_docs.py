@@ -42,12 +42,9 @@ def example(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_and_commands_name_what_is_there(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    text, raw, stages = page.read_text(), config.read(), pipeline.stages("quick")
+    text, raw = page.read_text(), config.read()
     for link in re.findall(r"\]\(([^)#\s]+)\)", text):
         assert link.startswith("http") or (page.parent / link).exists(), link
-    targets = {pipeline.target(*named) for named in stages.items()}
-    for named in re.findall(r"(?:stages|paper)/[\w/]+/dvc\.yaml:[\w@]+", text):
-        assert named in targets
     for key in re.findall(r"-S ['\"]?([a-z]+2\d{3}\.[\w.]+)=", text):
         pipeline.resolved(raw, key)
     made = re.compile(r"^([\w-]+):", re.MULTILINE).findall((ROOT / "Makefile").read_text())
@@ -55,6 +52,65 @@ def test_links_and_commands_name_what_is_there(page: Path, monkeypatch: pytest.M
         assert named in made
     for script in re.findall(r"python ((?:stages|paper)/[a-z]\w*(?:/\w+)*\.py)", text):
         assert Path(script).exists(), script
+
+
+WRITTEN = ("README.md", "Makefile", ".ci/*", "dvc.yaml", "params.yaml", "data/*.yaml", "docs/*.md", "paper/**/*.md")
+SCRIPTS = ("src/**/*.py", "stages/**/*.py", "paper/**/*.py", "stages/**/dvc.yaml", "paper/**/dvc.yaml")
+FILES = [path for pattern in WRITTEN + SCRIPTS for path in sorted(ROOT.glob(pattern))]
+COMMAND = re.compile(r"\bdvc (?:repro|exp run)\b((?:[ ]+\S+)*)")
+PLACEHOLDER = re.compile(r"\b(?:KEY|PAPER|STAGE|NAME|TARGET|METHOD|SETTING|GROUP|ITEM)\b")  # any paper, stage, ...
+VALUED = {"-S", "--set-param", "-n", "--name", "-j", "--jobs"}  # options that are followed by a value
+
+
+def targets_in(text: str) -> list[str]:
+    """What ``dvc repro`` and ``dvc exp run`` are told to make: in code spans, and on lines that are commands.
+
+    What a program fills in is left out.
+    """
+    spans = re.findall(r"(`+)(.+?)\1", re.sub(r"\s*\n[#\s]*", " ", text))
+    lines = re.findall(r"^[#$\s]*(.*\bdvc .*)$", text, re.MULTILINE)
+    commands = [span for _, span in spans if span.startswith("dvc ")]
+    commands += [line for line in lines if re.match(r"(?:\S.* && )?dvc ", line) and "`" not in line]
+    found = []
+    for command in commands:
+        for words in COMMAND.findall(command):
+            given = iter(re.split(r" #| &&| \|", words)[0].split())
+            for word in given:
+                if word in VALUED:
+                    next(given)
+                elif not word.startswith("-") and not re.search(r"[{}$]", word):
+                    found.append(word.rstrip(".,;"))
+    return found
+
+
+def test_targets_are_found_as_they_are_written() -> None:
+    text = """
+    dvc repro stages/a/dvc.yaml:b@c     # this and what it needs
+    $EDITOR params.yaml && dvc repro     # all
+    $ dvc exp run --queue stages/a/dvc.yaml:d -S 'a.b=3,5' --name e
+    See `dvc repro -f -s stages/a/dvc.yaml:f`, then `dvc repro`, and ``dvc repro
+    # data`` or `dvc repro STAGE`, `dvc repro stages/KEY/dvc.yaml:NAME` and `dvc repro {target}`; dvc repro does so.
+    """
+    paths = {f"stages/a/dvc.yaml:{name}" for name in ("b@c", "d", "f")}
+    assert set(targets_in(text)) == paths | {"data", "STAGE", "stages/KEY/dvc.yaml:NAME"}
+
+
+def test_every_target_that_is_named_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    known = {pipeline.target(*named) for scale in config.SCALES for named in pipeline.stages(scale).items()}
+    known |= {target.partition("@")[0] for target in known}  # a whole group
+    known |= {file for key in ("", *config.PAPERS) for file in pipeline.files_of(key)}
+    named = {(str(path.relative_to(ROOT)), target) for path in FILES for target in targets_in(path.read_text())}
+    mentioned = re.compile(r"(?:stages|paper)/[\w/]+/dvc\.yaml:[\w@-]+")  # with or without a command
+    named |= {(str(path.relative_to(ROOT)), target) for path in FILES for target in mentioned.findall(path.read_text())}
+    assert len({target for _, target in named}) > 40
+    assert len({path for path, _ in named}) > 40
+
+    def exists(target: str) -> bool:
+        pattern = "[\\w@]+".join(map(re.escape, PLACEHOLDER.split(target)))
+        return any(re.fullmatch(pattern, one) for one in known)
+
+    assert {pair for pair in named if not exists(pair[1])} == set()
 
 
 def test_every_example_is_tried() -> None:

@@ -1,6 +1,6 @@
 """Nix et al. 2022, Tables 1 and 2: students of one setting taught by one method.
 
-dvc repro stages/nix2022/images/dvc.yaml:image_transfer@cnn_mlp-kd
+dvc repro stages/nix2022/images/dvc.yaml:image_transfer_cnn_mlp@kd
 python stages/nix2022/image_transfer.py cnn_mlp kd
 
 METHOD is a name in `nix2022.methods` with settings for images, or `augment`: no teacher, but trained on the translated
