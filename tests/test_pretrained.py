@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import scipy.stats
 import timm
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
@@ -20,10 +25,14 @@ from torch import nn
 from learned_symmetry import config, pretrained, record
 from learned_symmetry.data import imagenet
 from learned_symmetry.data.imagenet import Preprocessing
+from learned_symmetry.data.sources import digest
+from learned_symmetry.errors import UserError
 from learned_symmetry.groups import QuarterTurns
 from learned_symmetry.measure.equivariance import PARTS, Similarity, parts
 from learned_symmetry.models import features, parameter_count, watch
 from learned_symmetry.models.timm_networks import LAYOUTS, Grid, laid_out, small_mixer, small_vit
+from learned_symmetry.pretrained import Loaded
+from learned_symmetry.published import Absent, Unfit
 from learned_symmetry.rank_correlation import rank_correlations
 from learned_symmetry.results import result_path
 from stages.bruintjes2023 import imagenet as stage
@@ -126,26 +135,162 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for k in range(3):
             coarse = generator.integers(0, 256, (12, 14, 3), dtype=np.uint8)
             Image.fromarray(coarse).resize((140, 120)).save(tmp_path / f"images/{wnid}/{k}.png")
+    (tmp_path / "data").mkdir()
+    shutil.copy(PARAMS.parent / pretrained.REGISTRY, tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(imagenet.FOLDER, raising=False)
     monkeypatch.delenv("LEARNED_SYMMETRY_MIRROR", raising=False)
     return tmp_path
 
 
-def test_weights_from_a_mirror_folder_are_loaded(house: Path) -> None:
-    """By a small relative of ResNeXt-101 that has the same layout."""
-    tag = "resnet10t.c3_in1k"
-    cfg = settings(house / "mirror", None)
-    (house / "mirror" / pretrained.FOLDER).mkdir(parents=True)
-    assert pretrained.load("resnext101", tag, cfg) is None
+SMALL = "resnet10t.c3_in1k"  # a small relative of ResNeXt-101 that has the same layout
+
+
+@pytest.fixture
+def mirror(house: Path) -> Path:
+    """An empty mirror folder for weights; the registry has `SMALL` too."""
+    with (house / pretrained.REGISTRY).open("a") as file:
+        file.write(f"\n{SMALL}:\n  revision: null\n  sha256: null\n")
+    folder = house / "mirror" / pretrained.FOLDER
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    state = timm.create_model(tag).state_dict()
-    save_file(state, house / "mirror" / pretrained.FOLDER / f"{tag}.safetensors")
-    network, how = pretrained.load("resnext101", tag, cfg)
-    assert all(torch.equal(weight, state[name]) for name, weight in network.state_dict().items())
-    assert next(iter(network.strides)) == "layer1.0"
-    assert how == Preprocessing(201, 176, "bicubic")
-    assert not network.training
+    return timm.create_model(SMALL).state_dict()
+
+
+def save_numpy(state: dict[str, torch.Tensor], path: Path) -> None:
+    np.savez(path, **{name: tensor.numpy() for name, tensor in state.items()})
+
+
+def test_weights_from_a_mirror_folder_are_loaded(mirror: Path, state: dict[str, torch.Tensor]) -> None:
+    cfg = settings(mirror.parent, None)
+    assert isinstance(pretrained.load("resnext101", SMALL, cfg), Absent)
+    file = mirror / f"{SMALL}.safetensors"
+    save_file(state, file)
+    loaded = pretrained.load("resnext101", SMALL, cfg)
+    assert all(torch.equal(weight, state[name]) for name, weight in loaded.network.state_dict().items())
+    assert next(iter(loaded.network.strides)) == "layer1.0"
+    assert loaded.how == Preprocessing(201, 176, "bicubic")
+    assert not loaded.network.training
+    assert loaded.weights == {"file": file.name, "sha256": digest(file)}
+
+
+def test_a_file_of_unknown_sha256_is_to_stay_what_it_was_when_it_was_first_used(
+    mirror: Path, state: dict[str, torch.Tensor]
+) -> None:
+    cfg = settings(mirror.parent, None)
+    save_file(state, mirror / f"{SMALL}.safetensors")
+    pretrained.load("resnext101", SMALL, cfg)
+    save_file(state | {"fc.bias": state["fc.bias"] + 1}, mirror / f"{SMALL}.safetensors")
+    with pytest.raises(Unfit, match=rf"as when it was first used; .*delete data/raw/.*/{SMALL}\.safetensors\.sha256"):
+        pretrained.load("resnext101", SMALL, cfg)
+
+
+def test_a_pth_file_with_numbers_of_numpy_is_loaded(mirror: Path, state: dict[str, torch.Tensor]) -> None:
+    torch.save({"state_dict": state, "epoch": np.int64(3)}, mirror / f"{SMALL}.pth")
+    loaded = pretrained.load("resnext101", SMALL, settings(mirror.parent, None))
+    assert torch.equal(loaded.network.state_dict()["fc.bias"], state["fc.bias"])
+
+
+@pytest.mark.parametrize("suffix", pretrained.SUFFIXES)
+@pytest.mark.parametrize("wrong", ["empty", "text", "truncated", "other keys"])
+def test_a_wrong_file_is_told_in_one_sentence(
+    suffix: str, wrong: str, mirror: Path, state: dict[str, torch.Tensor]
+) -> None:
+    file = mirror / f"{SMALL}{suffix}"
+    kept = {f"other.{name}": tensor for name, tensor in state.items()} if wrong == "other keys" else state
+    {".safetensors": save_file, ".pth": torch.save, ".npz": save_numpy}[suffix](kept, file)
+    contents = {"empty": b"", "text": b"hello", "truncated": file.read_bytes()[: file.stat().st_size // 2]}
+    file.write_bytes(contents.get(wrong, file.read_bytes()))
+    with pytest.raises(Unfit, match=rf"{SMALL}{re.escape(suffix)} holds no weights of {SMALL} \(.*delete it") as told:
+        pretrained.load("resnext101", SMALL, settings(mirror.parent, None))
+    assert "\n" not in str(told.value)
+    assert not list((mirror.parents[1] / "data").rglob("*.sha256")), "a wrong file is not remembered"
+
+
+def test_a_network_that_the_registry_does_not_have_is_told(house: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"networks\.vit\.tag is 'vit\.nope', which data/imagenet_networks\.yaml does not"
+    ):
+        pretrained.load("vit", "vit.nope", settings(None, None))
+
+
+def test_every_network_has_its_revision_and_sha256_or_says_that_none_is_known() -> None:
+    registry = config.read(PARAMS.parent / pretrained.REGISTRY)
+    assert set(registry) == set(TAGS.values())
+    for tag, about in registry.items():
+        assert about["revision"] is None or re.fullmatch(r"[0-9a-f]{40}", about["revision"]), tag
+        assert about["sha256"] is None or re.fullmatch(r"[0-9a-f]{64}", about["sha256"]), tag
+        assert about["revision"] or about["sha256"], "one of them pins the file"
+
+
+@pytest.mark.parametrize("revision", [None, "a" * 40])
+def test_weights_are_downloaded_at_their_revision_and_say_which_it_was(
+    revision: str | None, mirror: Path, state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a hub whose newest revision is b."""
+
+    def hub(repository: str, name: str, *, revision: str | None, cache_dir: Path) -> str:
+        assert (repository, name) == (f"timm/{SMALL}", "model.safetensors")
+        file = Path(cache_dir) / (revision or "b" * 40) / name
+        file.parent.mkdir(parents=True)
+        save_file(state, file)
+        return str(file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub)
+    registry = Path(pretrained.REGISTRY)
+    registry.write_text(re.sub(r"null(\n  sha256: null\n)$", rf"{revision or 'null'}\1", registry.read_text()))
+    loaded = pretrained.load("resnext101", SMALL, settings(None, None, weights="download"))
+    assert loaded.weights["revision"] == (revision or "b" * 40)
+    assert loaded.weights["file"] == f"{SMALL}.safetensors"
+    kept = Path("data/raw") / pretrained.FOLDER / f"{SMALL}.safetensors.sha256"
+    assert kept.read_text().startswith(loaded.weights["sha256"])
+
+
+def test_weights_that_cannot_be_downloaded_are_missing_and_a_full_disk_is_told(
+    mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hub(*_: Any, **__: Any) -> str:
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub)
+    cfg = settings(None, None, weights="download")
+    error: OSError = LocalEntryNotFoundError("no network")
+    told = pretrained.load("resnext101", SMALL, cfg)
+    assert f"without the weights of {SMALL}, which could not be downloaded (LocalEntryNotFoundError): go" in told.reason
+    error = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match="No space left"):
+        pretrained.load("resnext101", SMALL, cfg)
+
+
+def test_a_wrong_file_leaves_the_other_networks_to_be_measured(
+    house: Path, mirror: Path, state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ResNeXt-101's small relative is measured; ViT's file is not the published one."""
+    cfg = settings(None, house / "images", images=2)
+    networks = {name: cfg.imagenet.networks[name] for name in ("vit", "resnext101", "mixer")}
+    networks["resnext101"] = networks["resnext101"].model_copy(update={"tag": SMALL})
+    cfg = cfg.model_copy(update={"imagenet": cfg.imagenet.model_copy(update={"networks": networks})})
+    raw = house / "data/raw" / pretrained.FOLDER
+    raw.mkdir(parents=True)
+    save_file(state, raw / f"{SMALL}.safetensors")
+    (raw / f"{TAGS['vit']}.safetensors").write_bytes(b"hello")
+    (raw / f"{TAGS['mixer']}.pth").write_bytes(b"hello")
+    monkeypatch.setattr(stage, "TURNS", (1,))
+    stage.main(cfg)
+    result = json.loads(result_path("smoke", "bruintjes2023", "imagenet").read_text())
+    told = result["provenance"]["not_run"]
+    assert told.keys() == {"vit", "mixer"}
+    assert f"{TAGS['vit']}.safetensors has a sha256 of " in told["vit"]
+    assert f"{TAGS['mixer']}.pth holds no weights of {TAGS['mixer']} (" in told["mixer"]
+    assert all(reason.endswith(stage.AGAIN) for reason in told.values())
+    assert result["metrics"]["fig7a.resnext101.eqv.late"]["n"] == 1
+    sha256 = digest(raw / f"{SMALL}.safetensors")
+    assert result["runs"][0]["params"]["weights"] == {"file": f"{SMALL}.safetensors", "sha256": sha256}
 
 
 def test_the_stage_without_images_or_weights_says_what_to_supply(house: Path) -> None:
@@ -162,12 +307,12 @@ def test_the_stage_without_images_or_weights_says_what_to_supply(house: Path) ->
 def test_real_architectures_from_images_to_correlations(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights, at 96 pixels and for one turn for speed: six networks, both figures, every part."""
 
-    def untrained(name: str, tag: str, cfg: Any) -> tuple[nn.Module, Preprocessing]:
+    def untrained(name: str, tag: str, cfg: Any) -> Loaded:
         torch.manual_seed(0)
         size = {"img_size": 96} if name in ("vit", "mixer") else {}
         network = timm.create_model(tag, **size)
         nn.init.normal_(network.get_classifier().weight)  # the Mixer's starts at 0
-        return laid_out(network, LAYOUTS[name], 96).eval(), Preprocessing(100, 96)
+        return Loaded(laid_out(network, LAYOUTS[name], 96).eval(), Preprocessing(100, 96), {})
 
     monkeypatch.setattr(stage, "TURNS", (1,))
     monkeypatch.setattr(pretrained, "load", untrained)

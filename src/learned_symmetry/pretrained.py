@@ -1,38 +1,48 @@
 """The six published networks of Bruintjes et al. 2023, Figures 4 and 7: weights, preprocessing, measurement (3.6).
 
-Weights are files TAG.safetensors (or .pth, .npz, as timm publishes them) in ``data/raw/imagenet-weights`` or in
-``imagenet-weights`` of a mirror folder; or timm downloads them, where ``imagenet.weights`` says so.
+Weights are files TAG.safetensors (or .pth, .npz, as timm publishes them) in ``imagenet-weights`` of a mirror folder or
+in ``data/raw/imagenet-weights``; or they are downloaded, where ``imagenet.weights`` says so. Their revisions and sha256
+are in ``data/imagenet_networks.yaml``.
 """
 
 from __future__ import annotations
 
+import errno
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from learned_symmetry import config, published
 from learned_symmetry.config.bruintjes2023 import Bruintjes2023
 from learned_symmetry.data import sources
 from learned_symmetry.data.imagenet import Listing, Pictures, Preprocessing
+from learned_symmetry.errors import UserError
 from learned_symmetry.groups import Moves
 from learned_symmetry.measure.equivariance import Scores, Similarity, equivariance
 from learned_symmetry.models.timm_networks import LAYOUTS, laid_out
 from learned_symmetry.precision import ieee_float32
+from learned_symmetry.published import NUMBERS, Absent, File, Unfit
 
+REGISTRY = Path("data/imagenet_networks.yaml")
 FOLDER = "imagenet-weights"
 SUFFIXES = (".safetensors", ".pth", ".npz")
 BATCH = 4  # images at once, each with its moved copies; changes nothing but rounding
 AT_ONCE = 4  # elements in one pass: the sums of ResNeXt-101's pairs of channels take 0.6 GB for each
 
 
-def weights(tag: str, cfg: Bruintjes2023) -> Path | None:
-    """The file of a network's weights, by timm's tag; None where no folder has it."""
-    folders = [sources.raw_folder(FOLDER), *(place / FOLDER for place in sources.mirror_folders(cfg.data.mirror))]
-    files = (folder / f"{tag}{suffix}" for folder in folders for suffix in SUFFIXES)
-    return next((file for file in files if file.is_file()), None)
+@dataclass(frozen=True)
+class Loaded:
+    """A network with its published weights, in evaluation mode; how it wants its images; what its weights were."""
+
+    network: nn.Module
+    how: Preprocessing
+    weights: dict[str, str]
 
 
 def how_to_supply(tag: str) -> str:
@@ -43,27 +53,65 @@ def how_to_supply(tag: str) -> str:
     )
 
 
-def load(name: str, tag: str, cfg: Bruintjes2023) -> tuple[nn.Module, Preprocessing] | None:
-    """A network with its published weights, in evaluation mode, and how it wants its images.
+def load(name: str, tag: str, cfg: Bruintjes2023) -> Loaded | Absent:
+    """A network, or why its weights cannot be had. `name` is the paper's (`LAYOUTS`), `tag` timm's.
 
-    None where its weights cannot be had. `name` is the paper's (`LAYOUTS`), `tag` timm's.
+    Raises `UserError` for a tag that the registry does not have, and `Unfit` for a file that is not the published one
+    or holds no weights of this network.
     """
-    file = weights(tag, cfg)
-    if file is None and cfg.imagenet.weights == "supplied":
-        return None
+    registry = config.read(REGISTRY)
+    if tag not in registry:
+        raise UserError(
+            f"params.yaml: bruintjes2023.imagenet.networks.{name}.tag is {tag!r}, which {REGISTRY} does not have; add"
+            f" it there, or take one of {', '.join(registry)}"
+        )
+    taken = {}
+    path = published.find(FOLDER, [f"{tag}{suffix}" for suffix in SUFFIXES], cfg)
+    if path is None and cfg.imagenet.weights == "download":
+        path = _downloaded(tag, registry[tag]["revision"])
+        if isinstance(path, Absent):
+            return path
+        taken = {"revision": path.parent.name}
+    if path is None:
+        return Absent(f"without the weights of {tag}: {how_to_supply(tag)}")
+    file_name = f"{tag}{path.suffix}"
+    sha256 = registry[tag]["sha256"] if path.suffix == SUFFIXES[0] else None
+    file = published.checked(path, sha256, sources.raw_folder(FOLDER) / f"{file_name}.sha256")
+    network = _read(tag, file)
+    published.remember([file])
+    how = preprocessing(network.pretrained_cfg)
+    laid = laid_out(network, LAYOUTS[name], how.crop).requires_grad_(False).eval()
+    return Loaded(laid, how, {"file": file_name, "sha256": file.sha256} | taken)
+
+
+def _read(tag: str, file: File) -> nn.Module:
+    """timm's network with the weights of a file. Raises `Unfit`."""
     import timm  # here: it takes seconds
 
-    overlay = {} if file is None else {"file": str(file)}
+    overlay = {"file": str(file.path), "custom_load": file.path.suffix == ".npz"}
     try:
-        network = timm.create_model(
-            tag, pretrained=True, pretrained_cfg_overlay=overlay, cache_dir=sources.raw_folder(FOLDER) / "downloads"
-        )
-    except OSError:  # what requests and the hub's client raise without a network are among these
-        if file is not None:
+        with torch.serialization.safe_globals(NUMBERS):
+            return timm.create_model(tag, pretrained=True, pretrained_cfg_overlay=overlay)
+    except Exception as error:  # timm and its readers raise all kinds for a damaged file, and for another network's
+        what = textwrap.shorten(f"{type(error).__name__}: {error}", 140)
+        raise Unfit(
+            f"{published.place(file.path)} holds no weights of {tag} ({what}); delete it, and {how_to_supply(tag)}"
+        ) from error
+
+
+def _downloaded(tag: str, revision: str | None) -> Path | Absent:
+    """The weights as the Hub has them at a revision, or the newest; its folder is named after the one that it is."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        cache = sources.raw_folder(FOLDER) / "downloads"
+        return Path(hf_hub_download(f"timm/{tag}", "model.safetensors", revision=revision, cache_dir=cache))
+    except (OSError, EntryNotFoundError) as error:  # what the hub's client raises without a network is among these
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return None
-    how = preprocessing(network.pretrained_cfg)
-    return laid_out(network, LAYOUTS[name], how.crop).requires_grad_(False).eval(), how
+        why = f"which could not be downloaded ({type(error).__name__})"
+        return Absent(f"without the weights of {tag}, {why}: go online, or {how_to_supply(tag)}")
 
 
 def preprocessing(published: dict) -> Preprocessing:

@@ -9,29 +9,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import torch
 import torch.hub
 from torch import Tensor
 
-from learned_symmetry import config
-from learned_symmetry.data.sources import MIRROR, digest, mirror_folders, raw_folder
-from learned_symmetry.errors import UserError
+from learned_symmetry import config, published
+from learned_symmetry.data.sources import MIRROR, raw_folder
 from learned_symmetry.models.bottleneck import BottleneckResNet, resnet50
+from learned_symmetry.published import NUMBERS, Absent, File, Unfit
 
 REGISTRY = Path("data/imagenet_resnet50.yaml")
 NAME = "resnet50"  # of the folder in a mirror and in data/raw
 WRAPPERS = ("module.", "backbone.", "encoder.")
-
-
-@dataclass(frozen=True)
-class Absent:
-    """Why a network cannot be measured, and what to do about it."""
-
-    reason: str
 
 
 def rows() -> dict[str, dict[str, Any]]:
@@ -39,33 +33,33 @@ def rows() -> dict[str, dict[str, Any]]:
     return config.read(REGISTRY)
 
 
-def found(entry: dict[str, Any], cfg: config.Settings) -> list[Path] | Absent:
+def found(entry: dict[str, Any], cfg: config.Settings) -> list[File] | Absent:
     """The files of a network of the registry, downloaded where they have a URL; or what is missing.
 
-    Raises `UserError` for a file whose sha256 is not what its publisher says.
+    Raises `Unfit` for a file that is not the published one.
     """
-    paths = []
+    files = []
     for file, about in entry["files"].items():
-        folders = [folder / NAME for folder in mirror_folders(cfg.data.mirror)] + [raw_folder(NAME)]
-        path = next((folder / file for folder in folders if (folder / file).is_file()), None)
+        path, target = published.find(NAME, [file], cfg), raw_folder(NAME) / file
         if path is None and "url" in about:
-            path = _download(about["url"], raw_folder(NAME) / file)
+            path = _download(about["url"], target)
         if path is None:
             how = entry.get("supply") or f"download {about['url']}"
             return Absent(
                 f"{file} is missing: {how}; put it into data/raw/{NAME}/, or into FOLDER/{NAME}/ and set data.mirror in"
                 f" params.yaml, or {MIRROR}, to FOLDER"
             )
-        if not (sha256 := digest(path)).startswith(about.get("sha256", "")):
-            raise UserError(f"{path} has a sha256 of {sha256}, not of {about['sha256']}...; delete it and run again")
-        paths.append(path)
-    return paths
+        if "url" in about:
+            files.append(published.checked(path, about["sha256"], target.with_name(f"{file}.sha256")))
+        else:  # the user's own, which may be made anew
+            files.append(File(path, published.sha256_of(path)))
+    return files
 
 
 def network(paths: Sequence[Path]) -> BottleneckResNet:
     """ResNet-50 with the weights in `paths`, ready to evaluate; a second file holds the linear head.
 
-    Raises `UserError` where they do not fit.
+    Raises `Unfit` where they do not fit.
     """
     state: dict[str, Tensor] = {}
     for path in paths:
@@ -78,7 +72,7 @@ def network(paths: Sequence[Path]) -> BottleneckResNet:
              if name not in wanted or name not in state or state[name].shape != wanted[name].shape]  # fmt: skip
     if wrong:
         files = " and ".join(map(str, paths))
-        raise UserError(
+        raise Unfit(
             f"{files} hold no whole ResNet-50 with a linear head: {len(wrong)} tensors are missing, too many or of"
             f" another shape ({', '.join(sorted(wrong)[:3])}, ...); see {REGISTRY} for the right files"
         )
@@ -89,12 +83,18 @@ def network(paths: Sequence[Path]) -> BottleneckResNet:
 def _plain(path: Path) -> dict[str, Tensor]:
     """A file's tensors under the names that torchvision's ResNet-50 has for them."""
     try:
-        held = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:
-        raise UserError(f"{path} cannot be read ({type(error).__name__}); get it again") from error
+        with torch.serialization.safe_globals(NUMBERS):
+            held = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # whatever a damaged file makes of the reader
+        raise Unfit(
+            f"{path} cannot be read as weights ({type(error).__name__}); delete it, and get it again"
+        ) from error
     held = held.get("state_dict", held) if isinstance(held, Mapping) else {}
     named = {}
-    for name, tensor in held.items():
+    for name, tensor in held.items() if isinstance(held, Mapping) else ():
+        if not isinstance(tensor, Tensor):  # the epoch, say
+            continue
+        name = str(name)
         for wrapper in WRAPPERS:
             name = name.removeprefix(wrapper)
         named[name.replace("linear.", "fc.")] = tensor
@@ -107,6 +107,6 @@ def _download(url: str, target: Path) -> Path | None:
     print(f"fetching {url}", file=sys.stderr, flush=True)
     try:
         torch.hub.download_url_to_file(url, str(target), progress=sys.stderr.isatty())
-    except OSError:
+    except (URLError, HTTPException, ConnectionError, TimeoutError):
         return None
     return target

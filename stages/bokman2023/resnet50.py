@@ -19,15 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from learned_symmetry import models, public_resnet50, record, stage
+from learned_symmetry import models, public_resnet50, published, record, stage
 from learned_symmetry.config.bokman2023 import Bokman2023, ImageNet
 from learned_symmetry.data import imagenet
 from learned_symmetry.data.imagenet import Listing, Pictures, Preprocessing
-from learned_symmetry.data.sources import digest
 from learned_symmetry.errors import UserError
 from learned_symmetry.flip_merge import COLUMNS, Merge, geometry, row, stem
 from learned_symmetry.models.bottleneck import STEM, BottleneckResNet
-from learned_symmetry.public_resnet50 import Absent
+from learned_symmetry.published import Absent, Unfit
 from learned_symmetry.results import write_json
 from learned_symmetry.rng import generator
 
@@ -117,18 +116,22 @@ class Images:
 
 
 def measured(cfg: Bokman2023, name: str, entry: dict[str, Any], images: Images) -> dict[str, Any] | Absent:
-    """The columns of a row, `stem`, and the sha256 of its weights' files; or what is missing."""
+    """The columns of a row, `stem`, and the sha256 of its weights' files; or what is missing or wrong."""
     if images.absent:
         return images.absent
-    paths = public_resnet50.found(entry, cfg)
-    if isinstance(paths, Absent):
-        return paths
+    try:
+        files = public_resnet50.found(entry, cfg)
+        if isinstance(files, Absent):
+            return files
+        network = public_resnet50.network([file.path for file in files]).to(images.device)
+    except Unfit as error:
+        return Absent(str(error))
+    published.remember(files)
     settings = cfg.resnet.imagenet
     seen = Preprocessing(settings.notebook_resize if name == NOTEBOOK else settings.resize, entry["size"])
-    network = public_resnet50.network(paths).to(images.device)
     how = Merge(**cfg.resnet.merge.model_dump())
     columns, orders = row(network, images.calibration(seen), lambda made: images.accuracies(made, seen), how)
-    weights = {path.name: digest(path) for path in paths}
+    weights = {file.path.name: file.sha256 for file in files}
     return {"columns": columns, "stem": stem(network, orders), "weights": weights}
 
 

@@ -20,6 +20,8 @@ from learned_symmetry.data.augment import Standardise
 from learned_symmetry.groups import QuarterTurns
 from learned_symmetry.learned_equivariance import PAPER, diagonal_shifts, kept, similarity
 from learned_symmetry.measure.equivariance import PARTS, by_part
+from learned_symmetry.pretrained import Loaded
+from learned_symmetry.published import Absent, Unfit
 from learned_symmetry.rank_correlation import rank_correlations
 
 TURNS = (1, 2, 3)  # quarters
@@ -34,15 +36,13 @@ def main(cfg: Bruintjes2023) -> None:
     out = record.Stage(cfg, PAPER, "imagenet", source="nothing measured")
     told: dict[str, dict[str, Parts]] = {}
     for name, published in cfg.imagenet.networks.items():
-        loaded = listing and pretrained.load(name, published.tag, cfg)
-        if loaded:
+        loaded = _loaded(name, published.tag, listing, cfg)
+        if isinstance(loaded, Absent):
+            told[name] = dict.fromkeys(FIGURES, NOTHING)
+            out.not_run[name] = f"{loaded.reason}, {AGAIN}"
+        else:
             out.source = f"ImageNet, {listing.kind}"
-            told[name] = _measured(out, name, *loaded, listing, cfg)
-            continue
-        told[name] = dict.fromkeys(FIGURES, NOTHING)
-        missing = "ImageNet's validation images" if listing is None else f"the weights of {published.tag}"
-        supply = imagenet.how_to_supply() if listing is None else pretrained.how_to_supply(published.tag)
-        out.not_run[name] = f"without {missing}: {supply}, {AGAIN}"
+            told[name] = _measured(out, name, loaded, listing, cfg)
     accuracies = {name: [cfg.imagenet.networks[name].top1] for name in told}
     for group, figure in FIGURES.items():
         for name, groups in told.items():
@@ -54,18 +54,31 @@ def main(cfg: Bruintjes2023) -> None:
     out.write()
 
 
+def _loaded(name: str, tag: str, listing: imagenet.Listing | None, cfg: Bruintjes2023) -> Loaded | Absent:
+    """A network, or what is missing or wrong."""
+    if listing is None:
+        return Absent(f"without ImageNet's validation images: {imagenet.how_to_supply()}")
+    try:
+        return pretrained.load(name, tag, cfg)
+    except Unfit as error:
+        return Absent(str(error))
+
+
 def _measured(
-    out: record.Stage, name: str, network: Any, how: imagenet.Preprocessing, listing: imagenet.Listing, cfg: Any
+    out: record.Stage, name: str, loaded: Loaded, listing: imagenet.Listing, cfg: Bruintjes2023
 ) -> dict[str, Parts]:
     """Parts of a network by figure; its runs are recorded."""
     device, block = record.resolve_device(cfg.engine.device), cfg.imagenet
+    network, how = loaded.network.to(device), loaded.how
     batches = pretrained.reader(listing.balanced(block.images, block.seed), how, device)
     shifts = diagonal_shifts(max(block.shifts), cfg.measure.translation, Standardise(how.mean, how.std))
     moves = {"trans": (shifts, block.shifts), "rot": (QuarterTurns(), TURNS)}
     found = {}
     for group, (some, elements) in moves.items():
-        scores = pretrained.measure(network.to(device), batches, some, elements, similarity(cfg.measure))
-        out.runs.append(kept(f"{group}/{name}", 0, scores, elements))
+        scores = pretrained.measure(network, batches, some, elements, similarity(cfg.measure))
+        run = kept(f"{group}/{name}", 0, scores, elements)
+        run.params["weights"] = loaded.weights
+        out.runs.append(run)
         found[group] = by_part(scores, cfg.measure.match)
     return found
 
