@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
+
+# For `python -c` in tests, as `pythonpath` of pyproject.toml is for the tests: the environment may be another clone's
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    path for path in (str(Path(__file__).parents[1] / "src"), os.environ.get("PYTHONPATH", "")) if path
+)
 
 
 @pytest.fixture

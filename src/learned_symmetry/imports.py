@@ -13,7 +13,8 @@ from pathlib import Path
 PACKAGE = Path("src/learned_symmetry")
 # Settings, errors, writing files, tables of names: an edit there changes no number, and shall re-train nothing.
 NEUTRAL = {
-    PACKAGE / f"{name}.py" for name in ("__init__", "checkpoint", "errors", "machine", "record", "results", "stage")
+    PACKAGE / f"{name}.py"
+    for name in ("__init__", "checkpoint", "errors", "machine", "record", "results", "stage", "tree")
 } | {PACKAGE / folder / "__init__.py" for folder in ("data", "measure", "report", "transfer")}
 
 
