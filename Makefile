@@ -38,9 +38,8 @@ bench: setup
 	pytest benchmarks -o addopts= --benchmark-quiet
 
 mlflow: setup
-	python stages/publish.py
-	@if [ -n "$$MLFLOW_TRACKING_URI" ]; then echo "published to $$MLFLOW_TRACKING_URI"; else \
-	  echo "MLflow (Ctrl-C ends it): http://127.0.0.1:$(MLFLOW_PORT)/?workflowType=machine_learning#/experiments/1/runs?workflowType=machine_learning"; \
+	python stages/publish.py "$${MLFLOW_TRACKING_URI:-http://127.0.0.1:$(MLFLOW_PORT)}"
+	@if [ -z "$$MLFLOW_TRACKING_URI" ]; then echo "MLflow runs; Ctrl-C ends it"; \
 	  DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_MODEL_CATALOG_URI= PYTHONWARNINGS=ignore \
 	  mlflow ui --workers 1 --port $(MLFLOW_PORT) --uvicorn-opts "--log-level warning" --backend-store-uri sqlite:///mlflow/mlflow.db; fi
 

@@ -311,7 +311,7 @@ def test_results_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
     about |= {"torch": torch.__version__, "dropped": {"s30/seed2": "the loss was not finite at step 20"}}
     assert about.items() <= result["provenance"].items()
     assert result["provenance"]["device"].startswith("CPU")
-    assert strictly("paper/results/smoke/nix2022/teacher.wall.json").keys() == {"wall_seconds"}
+    assert strictly("paper/results/smoke/nix2022/teacher.wall.json").keys() == {"wall_seconds", "ran", "trained"}
     printed = capsys.readouterr().out
     assert "nix2022/teacher: 3 runs, 3 metrics" in printed
     assert printed.count("\n") == 1

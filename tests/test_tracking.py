@@ -89,7 +89,7 @@ def children(client: MlflowClient, parent: Run) -> list[Run]:
 def test_a_stage_is_a_parent_with_its_means_and_its_file(client: MlflowClient) -> None:
     (parent,) = parents(client, "kd")
     assert parent.info.status == "FINISHED"
-    assert parent.info.run_name == "kd (smoke)"
+    assert parent.info.run_name == "kd"
     wanted = {"paper": PAPER, "stage": "kd", "scale": "smoke", "data_source": "stand-in", "dvc_experiment": "tidy-fox"}
     assert wanted.items() <= parent.data.tags.items()
     assert parent.data.tags["device"].startswith("CPU")

@@ -3,8 +3,9 @@
 Two things come out of a stage:
 
 - ``paper/results/SCALE/KEY/STAGE.json``, committed: every metric with the values of all seeds, one row a run, and the
-  provenance. Byte for byte the same when the same stage runs again on the same machine, so its wall time stands beside
-  it, in ``STAGE.wall.json``.
+  provenance. Byte for byte the same when the same stage runs again on the same machine, so its times stand beside it,
+  in ``STAGE.wall.json``: how long the stage took and, in seconds since 1970, the start and end of its script (``ran``)
+  and of each run whose training noted them (``trained``). Pairs, because DVC shows single numbers as metrics.
 - ``data/runs/SCALE/KEY/STAGE/``, kept by DVC: ``runs.json`` (parameters, final metrics and histories of each run) and
   one ``state_dict`` a run under ``checkpoints/``. `learned_symmetry.tracking` publishes these to MLflow.
 """
@@ -44,6 +45,7 @@ class RunRecord:
     history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # name -> (step, value) pairs
     state: dict[str, torch.Tensor] | None = None
     dropped: str | None = None  # the reason, for a run that did not end well
+    trained: tuple[float, float] | None = None  # start and end of its training, seconds since 1970
 
 
 class Stage:
@@ -60,7 +62,7 @@ class Stage:
         self.cfg, self.paper, self.name, self.source = cfg, paper, name, source
         autocast = bfloat16 and resolve_device(cfg.engine.device).type == "cuda"
         self.precision = "bfloat16 autocast" if autocast else "float32"
-        self.started = time.perf_counter()
+        self.started, self._clock = time.time(), time.perf_counter()
         self.metrics: dict[str, dict[str, Any]] = {}
         self.runs: list[RunRecord] = []
         self.not_run: dict[str, str] = {}  # what could not be measured -> what is missing, and how to supply it
@@ -85,13 +87,18 @@ class Stage:
             | {"dropped": {r.name: r.dropped for r in self.runs if r.dropped}}
             | ({"not_run": self.not_run} if self.not_run else {}),
         } | ({"notes": self.notes} if self.notes else {})
-        wall = time.perf_counter() - self.started
+        wall = time.perf_counter() - self._clock
         path = result_path(self.cfg.scale, self.paper, self.name)
         write_json(path, result)
-        write_json(wall_path(self.cfg.scale, self.paper, self.name), {"wall_seconds": round(wall, 1)})
+        write_json(wall_path(self.cfg.scale, self.paper, self.name), self._times(wall))
         shutil.rmtree(self._leftovers, ignore_errors=True)  # those of other settings and older code too
         print(f"{self.paper}/{self.name}: {len(self.runs)} runs, {len(self.metrics)} metrics, {wall:.1f} s", flush=True)
         return path
+
+    def _times(self, wall: float) -> dict[str, Any]:
+        trained = {run.name: [round(moment, 3) for moment in run.trained] for run in self.runs if run.trained}
+        ran = [round(self.started, 3), round(self.started + wall, 3)]
+        return {"wall_seconds": round(wall, 1), "ran": ran, "trained": trained}
 
     def _about(self) -> dict[str, Any]:
         return {

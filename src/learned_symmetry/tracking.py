@@ -3,11 +3,13 @@
 The files are the record (`learned_symmetry.record`); the store is built from them, never read back, and may be deleted
 at any time. Only this module imports mlflow, inside its functions, because that takes seconds.
 
-The store is ``mlflow/`` in the repository's root (SQLite and a folder of artifacts), or MLFLOW_TRACKING_URI.
+The store is ``mlflow/`` in the repository's root (SQLite and a folder of artifacts), or MLFLOW_TRACKING_URI. In the
+former, checkpoints are hard links to those in ``data/runs`` where the file system can.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import importlib.util
@@ -20,22 +22,26 @@ import shutil
 import subprocess
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from learned_symmetry.errors import UserError
 from learned_symmetry.results import read_result, result_digest, result_path, runs_folder, wall_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Run
 
 SOURCES = ("src", "stages", "params.yaml", "dvc.yaml", "requirements.lock")  # a change here makes a commit "dirty"
 
 METRICS_A_CALL, PARAMS_A_CALL = 900, 100  # MLflow takes 1,000 of both together, and at most 100 parameters
 KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH = 250, 6000, 5000  # characters
+VIEW, WORKFLOW = "stages", "workflowType=machine_learning"  # in addresses: the table of stages; not that of traces
 
 ENVIRONMENT = {  # unless set otherwise; mlflow reads some of it when it is imported
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -70,12 +76,30 @@ def digest(scale: str, paper: str, stage: str) -> str:
     return total.hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Span:
+    """When something started and ended, in milliseconds since 1970."""
+
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, seconds: Sequence[float] | None) -> Span:
+        """Start and end in seconds; now for both, where they were not noted."""
+        start, end = seconds or (time.time(),) * 2
+        return cls(int(start * 1000), int(end * 1000))
+
+    def at(self, share: float) -> int:
+        return self.start + int((self.end - self.start) * share)
+
+
 def publish(scale: str, paper: str, stage: str) -> bool:
     """Put one stage into the store, unless these very files are there already; says whether it was published.
 
     A parent counts as published once it is FINISHED, and that is written last: what a killed publisher left behind is
     removed and published anew. Changed results become a new parent beside the old one. The git tags name the commit
-    from which the stage was published.
+    from which the stage was published. Start and end are the script's, and a training run's its own, where they were
+    noted (`learned_symmetry.record`).
 
     Raises `UserError` when a result is missing, mlflow cannot be imported, or the store cannot be used.
     """
@@ -85,28 +109,93 @@ def publish(scale: str, paper: str, stage: str) -> bool:
         _remove_unfinished(client, experiment, paper, stage, scale)
         if client.search_runs([experiment], f"tags.digest = '{key}' and attributes.status = 'FINISHED'", max_results=1):
             return False
+        times = _times(scale, paper, stage)
+        span = Span.of(times.get("ran"))
         tags = _tags(scale, paper, stage, content["about"])
-        parent = client.create_run(experiment, run_name=f"{stage} ({scale})", tags={**tags, "digest": key}).info.run_id
+        parent = client.create_run(experiment, span.start, {**tags, "digest": key}, stage).info.run_id
         for run in content["runs"]:
-            _child(client, experiment, run, {**tags, "mlflow.parentRunId": parent}, folder)
+            own = Span.of(times.get("trained", {}).get(run["name"], times.get("ran")))
+            _child(client, experiment, run, own, {**tags, "mlflow.parentRunId": parent}, folder)
         means = {name: entry["mean"] for name, entry in result["metrics"].items()}
-        wall = wall_path(scale, paper, stage)  # no part of the results, nor of their digest
-        _log(client, parent, _finals(means | (json.loads(wall.read_text()) if wall.exists() else {})), {})
+        _log(client, parent, _finals(means | {"wall_seconds": times.get("wall_seconds")}, span), {})
         client.log_artifact(parent, str(result_path(scale, paper, stage)))
-        client.set_terminated(parent, "FINISHED")
+        client.set_terminated(parent, "FINISHED", span.end)
     return True
 
 
-def _child(client: MlflowClient, experiment: str, run: Mapping[str, Any], tags: dict[str, str], folder: Path) -> None:
+def arrange(paper: str, metrics: Sequence[str]) -> str | None:
+    """Lay out the table of a paper's stages: a row a stage, the metrics as columns, names as wide as they are.
+
+    Returns the table's address below the server's, or None where nothing of the paper is in the store. MLflow's own
+    first view has no metric and cuts names; it takes another only as the shared view that an address names.
+
+    Raises `UserError` as `publish` does.
+    """
+    with _store(paper) as (client, experiment):
+        stages = client.search_runs([experiment], "tags.digest LIKE '%'")
+        if not stages:
+            return None
+        client.set_experiment_tag(experiment, f"mlflow.sharedViewState.{VIEW}", _view(stages, metrics))
+    return f"?{WORKFLOW}#/experiments/{experiment}/runs?{WORKFLOW}&viewStateShareKey={VIEW}"
+
+
+def _view(stages: Sequence[Run], metrics: Sequence[str]) -> str:
+    """The layout as MLflow's page keeps it: compressed JSON of the fields that differ from its defaults."""
+    measured = {name for stage in stages for name in stage.data.metrics}
+    shown = [key for key in map(_key, metrics) if key in measured]
+    columns = {"tags.`scale`": "scale"} | {f"metrics.`{name}`": name for name in shown}
+    widths = {
+        "0": 75,  # the checkbox
+        "attributes.`Run Name`": _width(max((stage.info.run_name for stage in stages), key=len)),
+        "runDateAndNestInfo": 150,
+        "duration": 90,
+    } | {column: _width(title) for column, title in columns.items()}
+    state = {
+        "searchFilter": "tags.digest LIKE '%'",  # without their children
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": True,
+        "selectedColumns": list(columns),
+        "columnOrder": list(widths),
+        "columnWidths": widths,
+    }
+    return "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
+
+
+def _width(title: str) -> int:
+    """Pixels of a column whose longest text is the title, with room for buttons beside it."""
+    return 60 + 8 * len(title)
+
+
+def _child(
+    client: MlflowClient, experiment: str, run: Mapping[str, Any], span: Span, tags: dict[str, str], folder: Path
+) -> None:
     dropped = run.get("dropped")
     tags = tags | {"seed": str(run["seed"])} | ({"dropped": dropped[:TAG_LENGTH]} if dropped else {})
-    child = client.create_run(experiment, run_name=run["name"], tags=tags).info.run_id
+    child = client.create_run(experiment, span.start, tags, run["name"])
     # a name of its own, or the last value of a history of the same name would stand for the final one
-    metrics = _finals({f"final/{name}": value for name, value in run["metrics"].items()})
-    _log(client, child, _histories(run["history"]) + metrics, _flat(run["params"]))
+    metrics = _finals({f"final/{name}": value for name, value in run["metrics"].items()}, span)
+    _log(client, child.info.run_id, _histories(run["history"], span) + metrics, _flat(run["params"]))
     if run["checkpoint"]:
-        client.log_artifact(child, str(folder / run["checkpoint"]), "checkpoints")
-    client.set_terminated(child, "FAILED" if dropped else "FINISHED")
+        _attach(client, child, folder / run["checkpoint"])
+    client.set_terminated(child.info.run_id, "FAILED" if dropped else "FINISHED", span.end)
+
+
+def _attach(client: MlflowClient, run: Run, checkpoint: Path) -> None:
+    """Add a checkpoint: as a hard link in the local store, as a copy on a server or where the file system has no links.
+
+    What is linked is made read-only, for whoever wrote into it would change the store, and DVC's cache behind it.
+    """
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        folder = Path(url2pathname(urlsplit(run.info.artifact_uri).path)) / "checkpoints"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            checkpoint.chmod(0o444)
+            (folder / checkpoint.name).hardlink_to(checkpoint)
+        except OSError:
+            pass  # a copy then, which also tells of a full disk
+        else:
+            return
+    client.log_artifact(run.info.run_id, str(checkpoint), "checkpoints")
 
 
 def _log(client: MlflowClient, run: str, metrics: Sequence[Metric], params: Mapping[str, str]) -> None:
@@ -119,16 +208,21 @@ def _log(client: MlflowClient, run: str, metrics: Sequence[Metric], params: Mapp
         client.log_batch(run, metrics=some, params=listed[i * PARAMS_A_CALL : (i + 1) * PARAMS_A_CALL])
 
 
-def _finals(values: Mapping[str, float | None]) -> list[Metric]:
-    return _histories({name: [(0, value)] for name, value in values.items()})
+def _finals(values: Mapping[str, float | None], span: Span) -> list[Metric]:
+    return _metrics({name: [(0, value)] for name, value in values.items()}, lambda _: span.end)
 
 
-def _histories(history: Mapping[str, Sequence[tuple[int, float | None]]]) -> list[Metric]:
+def _histories(history: Mapping[str, Sequence[tuple[int, float | None]]], span: Span) -> list[Metric]:
+    """Each step at its share of the time, for steps take equally long."""
+    last = max((step for points in history.values() for step, _ in points), default=0)
+    return _metrics(history, lambda step: span.at(step / last if last else 1))
+
+
+def _metrics(history: Mapping[str, Sequence[tuple[int, float | None]]], when: Callable[[int], int]) -> list[Metric]:
     from mlflow.entities import Metric
 
-    now = int(time.time() * 1000)
     return [
-        Metric(_key(name), float(value), now, int(step))
+        Metric(_key(name), float(value), when(step), int(step))
         for name, points in history.items()
         for step, value in points
         if value is not None and math.isfinite(value)
@@ -229,6 +323,12 @@ def _client(uri: str) -> MlflowClient:
 def _home() -> Path:
     """The local store's folder; DVC names the repository's root also in the temporary copy where an experiment runs."""
     return (Path(os.environ.get("DVC_ROOT") or ".") / "mlflow").resolve()
+
+
+def _times(scale: str, paper: str, stage: str) -> dict[str, Any]:
+    """When a stage and its runs ran: no part of the results, nor of their digest."""
+    path = wall_path(scale, paper, stage)
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _runs_path(scale: str, paper: str, stage: str) -> Path:

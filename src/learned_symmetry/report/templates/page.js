@@ -44,7 +44,7 @@ function stageParts(at, name) {
       ["device", `${about.device}, ${about.precision ?? ""}, torch ${about.torch ?? ""}`],
       ["time", stage.seconds === null ? "" : `${stage.seconds} s`],
       ["dropped", dropped],
-      ["in MLflow", make("span", undefined, [`experiment ${paper}, run “${name} (${scale})”, which has a child for each training run; search for `, make("code", `tags.result = '${stage.digest}'`)])],
+      ["in MLflow", make("span", undefined, [`experiment ${paper}, run “${name}” of scale ${scale}, which has a child for each training run; search for `, make("code", `tags.result = '${stage.digest}'`)])],
     ]),
     make("p", `Parameters (params.yaml) at scale ${scale}:`),
     make("pre", Object.entries(stage.params).map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join("\n")),
