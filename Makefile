@@ -24,10 +24,11 @@ reproduce: setup
 	python stages/data.py --forget-stand-ins
 	dvc repro
 
+# On every core; a test that is done with its own part of the tests takes over some of another's
 test: setup
 	ruff check .
 	ruff format --check .
-	pytest
+	pytest -n auto --dist worksteal
 
 lint: setup
 	ruff check --fix .
@@ -56,15 +57,11 @@ experiments: setup
 setup: .venv/.ready
 
 .venv/.ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "error: $(PYTHON) is older than Python 3.11; run make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@test -x .tools/bin/uv || { $(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv; }
-	@test -x .venv/bin/python || .tools/bin/uv venv --quiet --python "$$(command -v $(PYTHON))" .venv
-	.tools/bin/uv pip sync --quiet requirements.lock
-	.tools/bin/uv pip install --quiet --no-deps --editable .
+	@PYTHON=$(PYTHON) ./setup.sh
 	@touch $@
 
 lock:
-	@test -x .tools/bin/uv || { $(PYTHON) -m venv .tools && .tools/bin/pip install --quiet uv; }
+	@PYTHON=$(PYTHON) ./setup.sh uv
 	.tools/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --extra dev pyproject.toml --output-file requirements.lock
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -80,20 +81,16 @@ def test_the_true_layers_are_conv2d_and_the_p4_convolutions(randn: Callable[...,
 
 
 @pytest.mark.parametrize("layer", ["lift", "group"])
-@pytest.mark.filterwarnings("ignore:`py3nj` package not found:UserWarning")  # needed for SO(3) alone
-def test_p4_targets_against_escnn(layer: Layer, randn: Callable[..., Tensor]) -> None:
+def test_p4_targets_against_escnn(layer: Layer, randn: Callable[..., Tensor], escnn: ModuleType) -> None:
     """Each of escnn's smooth filters is one of ours."""
-    from escnn import gspaces
-    from escnn import nn as escnn
-
-    plane = gspaces.rot2dOnR2(4)
-    inside = escnn.FieldType(plane, [plane.trivial_repr if layer == "lift" else plane.regular_repr])
+    plane = escnn.gspaces.rot2dOnR2(4)
+    inside = escnn.nn.FieldType(plane, [plane.trivial_repr if layer == "lift" else plane.regular_repr])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        theirs = escnn.R2Conv(inside, escnn.FieldType(plane, [plane.regular_repr]), 3, bias=False).double()
+        theirs = escnn.nn.R2Conv(inside, escnn.nn.FieldType(plane, [plane.regular_repr]), 3, bias=False).double()
     kernel = theirs.expand_parameters()[0][0].reshape(1, *KERNEL[layer]).detach()
     x = images(randn, layer, 2, 6)
-    found = theirs(escnn.GeometricTensor(x, inside)).tensor
+    found = theirs(escnn.nn.GeometricTensor(x, inside)).tensor
     torch.testing.assert_close(convolved(layer, x, kernel)[:, 0], found, rtol=0, atol=1e-5)
 
 

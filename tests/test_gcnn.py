@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 import torch
@@ -99,21 +100,21 @@ def test_weights_start_within_the_fan_in_and_biases_at_zero(
 
 @each_convolution
 @pytest.mark.parametrize("kernel", [3, 5])
-@pytest.mark.filterwarnings("ignore:`py3nj` package not found:UserWarning")  # needed for SO(3) alone
 def test_escnns_filters_are_ours_for_some_base_filters(
-    make: Callable[..., nn.Module], channels: tuple[int, ...], kernel: int, randn: Callable[..., Tensor]
+    make: Callable[..., nn.Module],
+    channels: tuple[int, ...],
+    kernel: int,
+    randn: Callable[..., Tensor],
+    escnn: ModuleType,
 ) -> None:
     """escnn's own filters are smooth, fewer than ours: each of them is one of ours, and not the other way round."""
-    from escnn import gspaces
-    from escnn import nn as escnn
-
-    plane = gspaces.rot2dOnR2(4)
+    plane = escnn.gspaces.rot2dOnR2(4)
     images, maps = plane.trivial_repr, plane.regular_repr
-    inside = escnn.FieldType(plane, [maps if len(channels) == 2 else images] * channels[0])
-    outside = escnn.FieldType(plane, [maps] * 3)
+    inside = escnn.nn.FieldType(plane, [maps if len(channels) == 2 else images] * channels[0])
+    outside = escnn.nn.FieldType(plane, [maps] * 3)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        theirs = escnn.R2Conv(inside, outside, kernel, padding=1).double()
+        theirs = escnn.nn.R2Conv(inside, outside, kernel, padding=1).double()
     torch.nn.init.normal_(theirs.bias, generator=generator(0, "bias"))
     filters, biases = theirs.expand_parameters()
 
@@ -123,7 +124,7 @@ def test_escnns_filters_are_ours_for_some_base_filters(
         ours.bias.copy_(biases.reshape(3, 4)[:, 0])
     assert (ours.bank() - filters).abs().max() < 1e-6 * filters.abs().max()  # escnn samples them in float32
     x = randn(2, *channels, 7, 7)
-    found = theirs(escnn.GeometricTensor(x.reshape(2, -1, 7, 7), inside)).tensor
+    found = theirs(escnn.nn.GeometricTensor(x.reshape(2, -1, 7, 7), inside)).tensor
     torch.testing.assert_close(ours(x).flatten(1, 2), found, rtol=0, atol=1e-5)
 
 

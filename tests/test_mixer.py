@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 import torch
@@ -51,18 +52,14 @@ def test_the_true_layer_of_t2_is_conv2d(randn: Callable[..., Tensor]) -> None:
         torch.testing.assert_close(found, F.conv2d(images, kernel.mT.reshape(4, 4, 3, 3)))
 
 
-@pytest.mark.filterwarnings("ignore:`py3nj` package not found:UserWarning")  # needed for SO(3) alone
-def test_the_true_layer_of_so2_is_escnns(randn: Callable[..., Tensor]) -> None:
-    from escnn import gspaces
-    from escnn import nn as escnn
-
-    plane = gspaces.rot2dOnR2(N=-1)
-    fields = escnn.FieldType(plane, 4 * [plane.trivial_repr])
-    theirs = escnn.R2Conv(fields, fields, 5, bias=False).double()
+def test_the_true_layer_of_so2_is_escnns(randn: Callable[..., Tensor], escnn: ModuleType) -> None:
+    plane = escnn.gspaces.rot2dOnR2(N=-1)
+    fields = escnn.nn.FieldType(plane, 4 * [plane.trivial_repr])
+    theirs = escnn.nn.R2Conv(fields, fields, 5, bias=False).double()
     c = randn(3, 16)
     theirs.weights.data.copy_(c.mT.flatten())  # of each channel pair its three rings
     x = randn(2, 4, 7, 7)
-    found = theirs(escnn.GeometricTensor(x, fields)).tensor
+    found = theirs(escnn.nn.GeometricTensor(x, fields)).tensor
     filters = basis("so2").unflatten(1, (5, 5))
     assert torch.allclose(filters, filters.rot90(1, (1, 2)))
     torch.testing.assert_close(true_layer("so2", x, c), found, rtol=0, atol=1e-5)
