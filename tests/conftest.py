@@ -19,7 +19,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 CORES = len(os.sched_getaffinity(0))
-MOST = 8  # processes: each holds torch, and the longest test takes as long as all others on four
+MOST = 8  # processes: each holds torch, and no number of them is faster than the longest test
+BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -28,12 +29,26 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure() -> None:
-    """Tests that run beside each other share the cores: threads that wait for one take many times as long."""
-    beside = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if beside > 1:
-        threads = max(1, CORES // beside)
+    """Share the cores out, too: threads that wait for one take many times as long."""
+    if BESIDE > 1:
+        threads = max(1, CORES // BESIDE)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # for the processes that tests start
         torch.set_num_threads(threads)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each process begins with long tests, so that none is left over at the end, when only short ones change hands."""
+    if BESIDE == 1:
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    short = [item for item in items if not item.get_closest_marker("long")]
+    items.clear()
+    for left in range(BESIDE, 0, -1):  # a process's part is the next of equal size
+        first = long[::left]
+        rest = max(0, (len(long) + len(short)) // left - len(first))
+        items += first + short[:rest]
+        del long[::left], short[:rest]
 
 
 @pytest.fixture

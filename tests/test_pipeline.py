@@ -200,6 +200,7 @@ TOLD = [  # paper, artefact, text, how often
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("paper", JUDGED)
 def test_every_stage_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
     smoke: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, paper: str
@@ -257,6 +258,7 @@ def run(stage: pipeline.Stage, cfg: Any) -> None:
     importlib.import_module(script.removesuffix(".py").replace("/", ".")).main(cfg, *arguments)
 
 
+@pytest.mark.long
 def test_cross_examination_runs_at_smoke_and_a_second_time_gives_the_same_bytes(
     smoke: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
