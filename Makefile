@@ -24,7 +24,7 @@ reproduce: setup
 	python stages/data.py --forget-stand-ins
 	dvc repro
 
-# On every core; a test that is done with its own part of the tests takes over some of another's
+# On every core; a process that is through with its own part of the tests takes over some of another's
 test: setup
 	ruff check .
 	ruff format --check .

@@ -304,6 +304,7 @@ def test_the_stage_without_images_or_weights_says_what_to_supply(house: Path) ->
     assert all(metric["mean"] is None and metric["n"] == 0 for metric in result["metrics"].values())
 
 
+@pytest.mark.long
 def test_real_architectures_from_images_to_correlations(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights, at 96 pixels and for one turn for speed: six networks, both figures, every part."""
 

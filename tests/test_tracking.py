@@ -237,7 +237,7 @@ def test_two_processes_may_create_the_store_at_once(tmp_path: Path, monkeypatch:
         subprocess.Popen([sys.executable, "-c", code, "smoke", PAPER, stage], stderr=subprocess.PIPE, text=True)
         for stage in ("one", "two")
     ]
-    said = [process.communicate(timeout=60)[1] for process in both]
+    said = [process.communicate(timeout=300)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert said == ["", ""], "nothing on stderr"
     with sqlite3.connect(tmp_path / "mlflow/mlflow.db") as store:
