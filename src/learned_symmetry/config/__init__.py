@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -33,9 +35,9 @@ PARAMS = Path("params.yaml")
 
 
 class Strict(BaseModel):
-    """Closed (no unknown keys), frozen, and strictly typed (`"0.1"` is not a number)."""
+    """Closed (no unknown keys), frozen, strictly typed (`"0.1"` is not a number), and without infinities or NaN."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Data(Strict):
@@ -60,6 +62,9 @@ class Report(Strict):
     seed: int = Field(ge=0)
 
 
+Misfit = tuple[str, str]  # a paper's key, dotted, and what is wrong with its value and the mend
+
+
 class Settings(Strict):
     """What every paper's settings have."""
 
@@ -68,8 +73,23 @@ class Settings(Strict):
     engine: Engine
     report: Report
 
-    def verify(self) -> None:
-        """Checks that need more than this file, for the pipeline's first stage; raises `UserError`."""
+    def misfits(self) -> Iterator[Misfit]:
+        """Values that are right each by itself, but do not fit each other or the data; for the first stage."""
+        return iter(())
+
+    def at(self, key: str) -> Any:
+        """The value of a dotted key."""
+        value: Any = self
+        for part in key.split("."):
+            value = value[part] if isinstance(value, dict) else getattr(value, part)
+        return value
+
+    def over(self, most: int, things: str, *keys: str) -> Iterator[Misfit]:
+        """Those of `keys` that ask for more than there are; null asks for all."""
+        for key in keys:
+            value = self.at(key)
+            if value is not None and value > most:
+                yield key, f"is more than the {most:,} {things}; lower it"
 
 
 Paper = TypeVar("Paper", bound=Settings)
@@ -101,7 +121,11 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
 
 def load(paper: str, path: Path = PARAMS, scale: str | None = None) -> Any:
     """Settings of `paper` at the file's scale (or at `scale`). Raises `UserError` naming key, value and the mend."""
-    raw = read(path)
+    return settled(read(path), paper, path, scale)
+
+
+def settled(raw: dict[str, Any], paper: str, path: Path = PARAMS, scale: str | None = None) -> Any:
+    """`load` from the raw mapping that was read from `path`."""
     known = {*ROOT, *PAPERS}
     _same_keys(raw, known, str(path), "")
     scale = raw["scale"] if scale is None else scale
@@ -127,15 +151,24 @@ def load(paper: str, path: Path = PARAMS, scale: str | None = None) -> Any:
     try:
         return schema(paper).model_validate(merged)
     except ValidationError as error:
-        raise UserError(_told(error, schema(paper), path, paper, blocks[scale])) from None
+        raise UserError(_told(error, raw, merged, paper, path, scale)) from None
 
 
 def check(path: Path = PARAMS) -> None:
     """Check every paper at every scale, so that a typo stops the pipeline before any stage lost its old outputs."""
-    for paper in PAPERS:
-        load(paper, path)
+    checked(read(path), path)
+
+
+def checked(raw: dict[str, Any], path: Path = PARAMS, papers: Iterable[str] = PAPERS) -> None:
+    """`check` of the raw mapping that was read from `path`."""
+    for paper in papers:
+        settled(raw, paper, path)
         for scale in SCALES:
-            load(paper, path, scale).verify()
+            cfg = settled(raw, paper, path, scale)
+            for key, why in cfg.misfits():
+                value = cfg.at(key)
+                shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
+                raise UserError(f"{path}: {_named(raw, paper, scale, key.split('.'))}{shown} {why}")
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -159,36 +192,80 @@ def _nearest(key: str, among: Any) -> str:
     return f"; did you mean {match[0]}?" if match else f"; known are {', '.join(sorted(map(str, among)))}"
 
 
-def _told(error: ValidationError, model: type[BaseModel], path: Path, paper: str, block: dict[str, Any]) -> str:
+def _told(
+    error: ValidationError, raw: dict[str, Any], merged: dict[str, Any], paper: str, path: Path, scale: str
+) -> str:
     errors = error.errors()  # a misspelt key is missing too: its unknown spelling tells more
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    loc = [str(part) for part in first["loc"]]
-    shared = loc[0] in ROOT
-    base = "" if shared else f"{paper}."
-    where = f"{path}: {base}{'.'.join(loc)}"
-    if not shared and loc[0] in block:
-        where += " (in the scale's block)"
-    if first["type"] == "extra_forbidden":
-        return f"{where} = {first['input']!r} is unknown{_nearest(loc[-1], _fields(model, first['loc'][:-1]))}"
-    if first["type"] == "missing":
-        others = [key for key in first["input"] if key not in _fields(model, first["loc"][:-1])]
-        for wrong in difflib.get_close_matches(loc[-1], map(str, others), n=1, cutoff=0.5):
-            where = f"{path}: {base}{'.'.join([*loc[:-1], wrong])}"
-            return f"{where} = {first['input'][wrong]!r} is unknown; did you mean {loc[-1]}?"
-        return f"{where} is missing; add it (`git diff {path}` shows what was changed)"
-    return f"{where} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}; mend that value"
+    first = next((e for e in errors if e["type"] in ("extra_forbidden", "unknown_key")), errors[0])
+    kind, value, about = first["type"], first["input"], first.get("ctx", {})
+    loc = _location(first["loc"], merged, last=kind == "missing")
+    if kind in ("unknown_key", "missing_key"):
+        loc = [*loc, about["key"]]
+    where = f"{path}: {_named(raw, paper, scale, loc)}"
+    missing = f"{where} is missing; add it (`git diff {path}` shows what was changed)"
+    if kind == "unknown_key":
+        return f"{where} is unknown{_nearest(str(loc[-1]), about['known'])}"
+    if kind == "missing_key":
+        return missing
+    fields = _fields(schema(paper), loc[:-1])
+    if kind == "extra_forbidden":
+        return f"{where} = {value!r} is unknown{_nearest(str(loc[-1]), fields)}"
+    if kind == "missing":
+        others = [str(key) for key in value if key not in fields]
+        for wrong in difflib.get_close_matches(str(loc[-1]), others, n=1, cutoff=0.5):
+            where = f"{path}: {_named(raw, paper, scale, [*loc[:-1], wrong])}"
+            return f"{where} = {value[wrong]!r} is unknown; did you mean {loc[-1]}?"
+        return missing
+    shown = "" if isinstance(value, dict) else f" = {value!r}"
+    why = str(about["error"]) if kind == "value_error" else f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"{where}{shown}: {why}; mend that value"
 
 
-def _fields(annotation: Any, loc: tuple[Any, ...]) -> list[str]:
+def _location(loc: Sequence[Any], merged: Any, *, last: bool) -> list[Any]:
+    """`loc` without what pydantic adds to the keys, such as the tags of a union; the `last` one may be missing."""
+    found, block = [], merged
+    for place, part in enumerate(loc):
+        inside = _inside(block, part)
+        if inside or (last and place == len(loc) - 1):
+            found.append(part)
+        block = block[part] if inside else block
+    return found
+
+
+def _inside(block: Any, part: Any) -> bool:
+    return part in block if isinstance(block, dict) else isinstance(block, list) and part in range(len(block))
+
+
+def _named(raw: dict[str, Any], paper: str, scale: str, loc: Sequence[Any]) -> str:
+    """The key as the file has it: with the scale where it stands in that block, or in that of another scale."""
+    if loc[0] in ROOT:
+        return ".".join(map(str, loc))
+    blocks = [raw[paper][scale], raw[paper], *(raw[paper][name] for name in SCALES)]
+    holder = next((block for block in blocks if len(_location(loc, block, last=False)) == len(loc)), raw[paper])
+    return ".".join(map(str, [paper, *([] if holder is raw[paper] else [scale]), *loc]))
+
+
+def _fields(annotation: Any, loc: Sequence[Any]) -> list[str]:
     """Names of the keys that are valid at `loc`, walking down the classes and mappings."""
+    reached = _alternatives(annotation)
     for part in loc:
-        if _is_model(annotation) and part in annotation.model_fields:
-            annotation = annotation.model_fields[part].annotation
-        elif get_origin(annotation) is dict:
-            annotation = get_args(annotation)[1]
-        else:
-            return []
-    return list(annotation.model_fields) if _is_model(annotation) else []
+        reached = [end for start in reached for step in _below(start, part) for end in _alternatives(step)]
+    return [name for model in reached if _is_model(model) for name in model.model_fields]
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """The types that an annotation or a union stands for."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [found for each in get_args(annotation) for found in _alternatives(each)]
+    return [annotation]
+
+
+def _below(annotation: Any, part: Any) -> list[Any]:
+    if _is_model(annotation):
+        return [annotation.model_fields[part].annotation] if part in annotation.model_fields else []
+    return [get_args(annotation)[-1]] if get_origin(annotation) in (dict, list) else []
 
 
 def _is_model(annotation: Any) -> bool:

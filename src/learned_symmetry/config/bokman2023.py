@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from learned_symmetry.config import Settings, Strict
-from learned_symmetry.errors import UserError
+from learned_symmetry.config import Misfit, Settings, Strict
+from learned_symmetry.config.sizes import CIFAR10, IMAGENET
+from learned_symmetry.config.types import Distinct, DistinctHundredths
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Channels = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]  # red, green, blue
@@ -27,7 +29,7 @@ class Cooccurrence(Strict):
 
 class Theory(Strict):
     draws: PositiveInt
-    sizes: list[Annotated[int, Field(ge=2)]] = Field(min_length=1)
+    sizes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1), Distinct]
     condition: float = Field(gt=1)
     points: int = Field(ge=3)
     weights: PositiveInt
@@ -63,7 +65,7 @@ class VggMerging(Strict):
     repair_eps: PositiveFloat
     zero_filter_tolerance: PositiveFloat
     projection_seed: NonNegativeInt
-    alphas: list[Share] = Field(min_length=3)
+    alphas: Annotated[list[Share], Field(min_length=3), DistinctHundredths]
     calibration_images: PositiveInt
     batch: PositiveInt
     test_images: PositiveInt
@@ -160,18 +162,37 @@ class Resnet(Strict):
     imagenet: ImageNet
 
 
+SEEN = {  # keys that ask for images, by the split of CIFAR-10 that they are of
+    "train": (
+        "vgg.training.images",
+        "vgg.merging.calibration_images",
+        "vgg.merging.invariance_images",
+        "resnet.small.train_images",
+    ),
+    "test": ("vgg.training.validation_images", "vgg.merging.test_images", "resnet.small.test_images"),
+}
+WITHIN = {  # key -> that of the images of which those are the first
+    "resnet.small.watched_images": "resnet.small.test_images",
+    "resnet.small.calibration_images": "resnet.small.train_images",
+}
+
+
 class Bokman2023(Settings):
     theory: Theory
     resnet: Resnet
     vgg: Vgg
 
-    def verify(self) -> None:
-        """Check what single values cannot show."""
-        training, alphas = self.vgg.training, self.vgg.merging.alphas
+    def misfits(self) -> Iterator[Misfit]:
+        """More images than there are, and what lists and schedules need."""
+        training, alphas, sizes = self.vgg.training, self.vgg.merging.alphas, self.resnet.small.sizes
         if training.warmup_epochs >= training.epochs:
-            raise UserError(
-                f"params.yaml: bokman2023.{self.scale}.vgg.training.warmup_epochs = {training.warmup_epochs:g} leaves"
-                f" none of {training.epochs} epochs to come down; lower it"
-            )
+            yield "vgg.training.warmup_epochs", f"leaves none of {training.epochs} epochs to come down; lower it"
         if alphas != sorted(alphas) or (alphas[0], alphas[-1]) != (0, 1):
-            raise UserError("params.yaml: bokman2023.vgg.merging.alphas must rise from 0.0 to 1.0; mend it")
+            yield "vgg.merging.alphas", "must rise from 0.0 to 1.0; mend it"
+        if [size % 2 for size in sizes] != [0, 1]:
+            yield "resnet.small.sizes", "must be an even number and then an odd one; mend it"
+        for split, name in (("train", "training"), ("test", "test")):
+            yield from self.over(CIFAR10[split], f"{name} images of CIFAR-10", *SEEN[split])
+        for key, of in WITHIN.items():
+            yield from self.over(self.at(of), f"of {of}", key)
+        yield from self.over(IMAGENET["train"], "training images of ImageNet", "resnet.imagenet.calibration_images")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from learned_symmetry.config import Settings, Strict
+from learned_symmetry.config import Misfit, Settings, Strict
+from learned_symmetry.config.sizes import CIFAR10 as PHOTOGRAPHS
+from learned_symmetry.config.sizes import IMAGENET
+from learned_symmetry.config.sizes import MNIST6 as DIGITS
+from learned_symmetry.config.types import Distinct, Record
 
 Share = Annotated[float, Field(ge=0, le=1)]
 RGB = Annotated[list[float], Field(min_length=3, max_length=3)]
+Shifts = Annotated[list[PositiveInt], Field(min_length=1), Distinct]  # pixels right and down
+SIDES = {"evaluation.shifts": 32, "imagenet.shifts": 224}  # pixels of the smallest images that are moved
 
 
 def _odd(size: int) -> int:
@@ -37,7 +44,7 @@ class Evaluation(Strict):
     seed: int
     turned: Literal["own", "plain"]
     images: PositiveInt
-    shifts: list[PositiveInt] = Field(min_length=1)
+    shifts: Shifts
 
 
 class Training(Strict):
@@ -48,13 +55,13 @@ class Training(Strict):
     epochs: PositiveInt
     batch: PositiveInt
     evaluate_every: PositiveInt
-    drops: list[PositiveInt]
+    drops: Annotated[list[PositiveInt], Distinct]
 
 
 class Controlled(Strict):
     layers: PositiveInt
     kernel: Annotated[PositiveInt, AfterValidator(_odd)]
-    sigmas: list[PositiveFloat] = Field(min_length=1)
+    sigmas: Annotated[list[PositiveFloat], Field(min_length=1), Distinct]
     sigma: PositiveFloat
     cut: PositiveInt
     size: PositiveInt
@@ -64,7 +71,7 @@ class Controlled(Strict):
 class Maps(Strict):
     """Figure 2a."""
 
-    pairs: PositiveInt
+    pairs: int = Field(ge=2)
     size: PositiveInt
     offset: float
 
@@ -153,11 +160,14 @@ class Published(Strict):
 class ImageNet(Strict):
     """Published networks; `weights`: only those that the user supplies, or downloaded too."""
 
-    networks: dict[Literal["effnet_b6", "effnet_b7", "resnext101", "inception_v3", "vit", "mixer"], Published]
+    networks: Record[Literal["effnet_b6", "effnet_b7", "resnext101", "inception_v3", "vit", "mixer"], Published]
     seed: int
     weights: Literal["supplied", "download"]
     images: PositiveInt
-    shifts: list[PositiveInt] = Field(min_length=1)
+    shifts: Shifts
+
+
+Blocks = Annotated[int, Field(ge=3)]  # one at least that is early, middle and late
 
 
 class SmallCNN(Strict):
@@ -168,20 +178,26 @@ class SmallCNN(Strict):
 
 class SmallViT(Strict):
     kind: Literal["vit"]
-    depth: PositiveInt
+    depth: Blocks
     width: PositiveInt
     heads: PositiveInt
+
+    @model_validator(mode="after")
+    def _divides(self) -> SmallViT:
+        if self.width % self.heads:
+            raise ValueError(f"a width of {self.width} cannot be divided among {self.heads} heads")
+        return self
 
 
 class SmallMixer(Strict):
     kind: Literal["mixer"]
-    depth: PositiveInt
+    depth: Blocks
     width: PositiveInt
 
 
 class Small(Strict):
     seeds: PositiveInt
-    networks: dict[
+    networks: Record[
         Literal["cnn_s", "cnn_l", "vit_s", "vit_l", "mixer_s", "mixer_l"],
         Annotated[SmallCNN | SmallViT | SmallMixer, Field(discriminator="kind")],
     ]
@@ -200,3 +216,18 @@ class Bruintjes2023(Settings):
     cifar10: CIFAR10
     imagenet: ImageNet
     small: Small
+
+    def misfits(self) -> Iterator[Misfit]:
+        """More images than there are, shifts that leave nothing of an image, and a filter that is cut away."""
+        yield from self.over(DIGITS["train"], "training images of MNIST6", "mnist6.training.images")
+        seen = ("mnist6.training.validation", "evaluation.images")
+        yield from self.over(DIGITS["test"], "test images of MNIST6", *seen)
+        for block in ("cifar10", "small"):
+            yield from self.over(PHOTOGRAPHS["train"], "training images of CIFAR-10", f"{block}.training.images")
+            yield from self.over(PHOTOGRAPHS["test"], "test images of CIFAR-10", f"{block}.training.validation")
+        yield from self.over(IMAGENET["val"], "validation images of ImageNet", "imagenet.images")
+        for key, side in SIDES.items():
+            if max(self.at(key)) >= side:
+                yield key, f"may leave nothing of an image of {side} pixels; lower {max(self.at(key))}"
+        if self.controlled.cut >= self.controlled.kernel:
+            yield "controlled.cut", f"leaves nothing of a filter of {self.controlled.kernel} pixels; lower it"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from learned_symmetry.config import Settings, Strict
-from learned_symmetry.errors import UserError
+from learned_symmetry.config import Misfit, Settings, Strict
+from learned_symmetry.config.sizes import MNIST
+from learned_symmetry.config.types import Distinct, Record
 
 Group = Literal["t2", "c4"]
 Channels = Annotated[list[PositiveInt], Field(min_length=4, max_length=4)]
@@ -47,11 +49,11 @@ class PerLayer(Strict):
 class Measured(Strict):
     images: PositiveInt
     kernels: PositiveInt
-    shifts: list[PositiveInt] = Field(min_length=1)
+    shifts: Annotated[list[PositiveInt], Field(min_length=1), Distinct]
 
 
 class Cloning(Strict):
-    blocks: list[Annotated[int, Field(ge=1, le=20)]] = Field(min_length=1)
+    blocks: Annotated[list[Annotated[int, Field(ge=1, le=20)]], Field(min_length=1), Distinct]
     lr: CloningLr
     weight_decay: NonNegativeFloat
     clip: PositiveFloat
@@ -100,7 +102,7 @@ class Classifiers(Strict):
     cnn: Channels
     gcnn: Channels
     cloned: Channels
-    pooled: dict[Group, Literal["mean", "max"]]
+    pooled: Record[Group, Literal["mean", "max"]]
     hidden: PositiveInt
     dropout: float = Field(ge=0, lt=1)
     mlp: Widths
@@ -120,14 +122,14 @@ class Training(Strict):
 class Tasks(Strict):
     decay: float = Field(gt=0, le=1)
     validation: PositiveInt
-    symmetry: dict[Literal["mlp", "convolution", "cloned", "unfreeze"], Training]
-    breaking: dict[Literal["mlp", "convolution", "unfreeze"], Training]
+    symmetry: Record[Literal["mlp", "convolution", "cloned", "unfreeze"], Training]
+    breaking: Record[Literal["mlp", "convolution", "unfreeze"], Training]
 
 
 class Penalty(Strict):
     dim: Literal["flat", "code"]
     reduction: Literal["sum", "mean"]
-    beta: dict[Literal["symmetry", "breaking"], NonNegativeFloat]
+    beta: Record[Literal["symmetry", "breaking"], NonNegativeFloat]
 
 
 class Huang2024(Settings):
@@ -141,17 +143,27 @@ class Huang2024(Settings):
     tasks: Tasks
     unfreeze: Penalty
 
-    def verify(self) -> None:
-        """Sizes that fit together: clones for the rows of Table 1, a canvas large enough for its layers."""
-        here = f"params.yaml: huang2024 at scale {self.scale}"
+    def misfits(self) -> Iterator[Misfit]:
+        """Sizes that fit together: clones for the rows of Table 1, a canvas large enough for its layers and shifts."""
+        block = self.canvas
         for group in ("t2", "c4"):
-            if self.canvas.size(group) < 16:
-                pad = f"canvas.{group}_pad"
-                raise UserError(f"{here}: a canvas of {self.canvas.size(group)} pixels is too small; raise {pad}")
-        if self.canvas.min_right > self.canvas.max_shift:
-            raise UserError(f"{here}: canvas.min_right is larger than canvas.max_shift; lower it")
+            if block.size(group) < 16:
+                yield f"canvas.{group}_pad", f"makes a canvas of {block.size(group)} pixels, less than 16; raise it"
+        if block.max_shift >= block.size("t2") - block.t2_pad:
+            yield "canvas.max_shift", f"may leave nothing of a digit on {block.size('t2')} pixels; lower it"
+        if block.min_right > block.max_shift:
+            yield "canvas.min_right", f"is larger than canvas.max_shift, {block.max_shift}; lower it"
+        last = (block.size("t2") - 4) // 2 - 4  # pixels a side of what the last layer of `cloning.training` gives
+        if max(self.cloning.measured.shifts) >= last:
+            yield "cloning.measured.shifts", f"leave nothing of maps of {last} pixels to compare; lower the largest"
         for target, least in {"t2": 3 + max(self.mixers.measured.shifts), "so2": 5}.items():
             if getattr(self.mixers.size, target) < least:
-                raise UserError(f"{here}: mixers.size.{target} leaves too little to measure; raise it to {least}")
+                yield f"mixers.size.{target}", f"leaves too little to measure; raise it to {least}"
         if not {7, 8, 9} <= set(self.cloning.blocks):
-            raise UserError(f"{here}: cloning.blocks needs 9, 8 and 7, the rows of Table 1; add what is missing")
+            yield "cloning.blocks", "needs 9, 8 and 7, the rows of Table 1; add what is missing"
+        yield from self.over(MNIST["test"], "test images of MNIST", "test_images")
+        yield from self.over(MNIST["train"] - 1, "images of MNIST that training can spare", "tasks.validation")
+        left = MNIST["train"] - self.tasks.validation
+        for task in ("symmetry", "breaking"):
+            keys = [f"tasks.{task}.{kind}.images" for kind in self.at(f"tasks.{task}")]
+            yield from self.over(left, "training images of MNIST beside tasks.validation", *keys)

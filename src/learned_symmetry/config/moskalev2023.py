@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from learned_symmetry.config import Settings, Strict
-from learned_symmetry.errors import UserError
+from learned_symmetry.config import Misfit, Settings, Strict
+from learned_symmetry.config.sizes import NINE_CLASSES
+from learned_symmetry.config.types import Distinct, DistinctHundredths, Record, Some
 
 Share = Annotated[float, Field(ge=0, le=1)]
 GroupName = Literal["R4", "T3"]
@@ -16,7 +18,7 @@ Kind = Literal["WT", "DA", "IR"]
 
 
 class DataSet(Strict):
-    dropped_class: int = Field(ge=0, le=9)
+    dropped_class: Literal[9]  # the last: networks have the other nine labels as they are
     split_seed: NonNegativeInt
     pad: NonNegativeInt
     train: PositiveInt
@@ -25,7 +27,7 @@ class DataSet(Strict):
 
 
 class Model(Strict):
-    layers: PositiveInt
+    layers: int = Field(ge=2)
     width: PositiveInt
     bias: bool
     pool: Literal["max", "mean"]
@@ -43,7 +45,7 @@ class Regulariser(Strict):
     sampling: Literal["one", "all"]
     si_target: Share
     collapsed: Share
-    fixed: dict[GroupName, dict[Form, PositiveFloat]]
+    fixed: Some[GroupName, Some[Form, PositiveFloat]]
 
 
 class Saliency(Strict):
@@ -56,7 +58,7 @@ class Saliency(Strict):
 
 
 class Drift(Strict):
-    betas: list[Share] = Field(min_length=3)
+    betas: Annotated[list[Share], Field(min_length=3), DistinctHundredths]
     pairing_seed: NonNegativeInt
 
 
@@ -83,7 +85,7 @@ class Schedule(Strict):
 class Tuning(Schedule):
     """The grid of weights by group and form; SI is of the first `images` validation images."""
 
-    grid: dict[GroupName, dict[Form, Annotated[list[PositiveFloat], Field(min_length=1)]]]
+    grid: Record[GroupName, Record[Form, Annotated[list[PositiveFloat], Field(min_length=1), Distinct]]]
     images: PositiveInt
 
 
@@ -109,24 +111,29 @@ class Moskalev2023(Settings):
     proposition: Proposition
     seeds: PositiveInt
     validation_images: PositiveInt | None
-    schedules: dict[Kind, Schedule]
+    schedules: Record[Kind, Schedule]
     tuning: Tuning
     evaluation: Evaluation
 
-    def verify(self) -> None:
-        """Check that every kind, group and form has its settings, and the points that claims and figures need."""
-        where = f"params.yaml: moskalev2023.{self.scale}"
-        for kind in get_args(Kind):
-            if kind not in self.schedules:
-                raise UserError(f"{where}.schedules has no {kind}; add it")
-        for group in get_args(GroupName):
-            if group not in self.tuning.grid:
-                raise UserError(f"{where}.tuning.grid has no {group}; add it")
-            for form in get_args(Form):
-                if form not in self.tuning.grid[group]:
-                    raise UserError(f"{where}.tuning.grid.{group} has no weights for {form}; add them")
+    def misfits(self) -> Iterator[Misfit]:
+        """More images than there are, images that do not move in thirds, and what claims and figures need."""
+        block, seen = self.data_set, self.evaluation
+        asked = block.train + block.validation + block.test
+        for name, there in NINE_CLASSES.items():
+            if asked > there:
+                why = f"makes {asked:,} images with train and validation, of {there:,} of nine classes in {name}"
+                yield "data_set.test", f"{why}; lower one of them"
+        if (28 + 2 * block.pad) % 3:
+            yield "data_set.pad", f"makes {28 + 2 * block.pad} pixels, which T3 cannot move by thirds; mend it"
+        yield from self.over(block.validation, "of data_set.validation", "validation_images", "tuning.images")
+        parts = {part: f"evaluation.{part}_images" for part in ("saliency", "jacobian", "drift", "latent")}
+        yield from self.over(block.test, "of data_set.test", "evaluation.images", *parts.values())
+        if seen.images is not None:
+            yield from self.over(seen.images, "of evaluation.images", parts["saliency"], parts["jacobian"])
+        if self.tsne.perplexity >= 4 * seen.latent_images:
+            yield "tsne.perplexity", f"needs more than 4 times {seen.latent_images} evaluation.latent_images; lower it"
         for beta in (0.0, 0.2):
             if beta not in self.drift.betas:
-                raise UserError(f"params.yaml: moskalev2023.drift.betas must hold {beta:g}, for claim M11; add it")
+                yield "drift.betas", f"must hold {beta:g}, for claim M11; add it"
         if self.saliency.kernel % 2 == 0:
-            raise UserError(f"params.yaml: moskalev2023.saliency.kernel = {self.saliency.kernel} must be odd; mend it")
+            yield "saliency.kernel", "must be odd; mend it"

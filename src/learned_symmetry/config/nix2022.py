@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from learned_symmetry.config import Settings, Strict
+from learned_symmetry import transfer
+from learned_symmetry.config import Misfit, Settings, Strict
+from learned_symmetry.config.sizes import MNIST, MNIST1D_TEST
+from learned_symmetry.config.types import Distinct, Keys, Record
 
 Head = Literal["pooling", "linear"]
 Shift = Annotated[int, Field(ge=0, le=40)]  # the limit s of the training shifts, in samples
 Share = Annotated[float, Field(ge=0, le=1)]
+# Asked anew each time, so that a method which is added to the table is known
+Searched = Keys(lambda: transfer.METHODS)
+Taught = Keys(lambda: transfer.METHODS.keys() - {"orbit"})  # Orbit's settings have a block of their own
+TaughtByHead = Keys(
+    lambda: [*transfer.METHODS, *(f"{method}_{head}" for method in transfer.METHODS for head in get_args(Head))]
+)
+TaughtOnImages = Keys(lambda: [*transfer.METHODS, "augment"])
+IMAGE_METHODS = ("none", "kd", "attention", "rdl")  # rows of Tables 1 and 2
 
 
 class Mnist1d(Strict):
@@ -40,7 +52,7 @@ class Schedules(Strict):
     teacher: Schedule
     orbit: Schedule
     student: Schedule
-    methods: dict[str, Schedule]  # by METHOD or METHOD_HEAD, for students that need another one
+    methods: Annotated[dict[str, Schedule], TaughtByHead]  # for students that need another one
     search: Schedule
 
     def of(self, method: str, head: Head) -> Schedule:
@@ -101,7 +113,7 @@ class ImageOrbit(Strict):
     n_max: PositiveInt
     clamp: bool
     detach: bool
-    first_layer_transform: dict[Literal["cnn_mlp", "resnet_vit"], bool]
+    first_layer_transform: Record[Literal["cnn_mlp", "resnet_vit"], bool]
     weights: ImageWeights
     gamma: Share
 
@@ -155,7 +167,7 @@ class ImageSetting(Strict):
     teacher: ImageSchedule
     orbit: ImageSchedule
     student: ImageSchedule
-    methods: dict[str, ImageSchedule]  # for students that need another one
+    methods: Annotated[dict[str, ImageSchedule], TaughtOnImages]  # for students that need another one
     ablation: Ablation | None
     test_images: TestImages
 
@@ -173,13 +185,13 @@ class ImageSettings(Strict):
     cnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
     resnet_width: PositiveInt
     gcnn_channels: list[PositiveInt] = Field(min_length=3, max_length=3)
-    settings: dict[Literal["cnn_mlp", "resnet_vit", "gcnn_mlp"], ImageSetting]
+    settings: Record[Literal["cnn_mlp", "resnet_vit", "gcnn_mlp"], ImageSetting]
 
 
 class MethodHead(BaseModel):
     """A method's settings for one head; keys beyond these three are its own, and `transfer.method` checks them."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, float]
     gamma: Share
     lr: PositiveFloat
@@ -202,7 +214,7 @@ class Search(Strict):
     shift: Shift
     head: Head
     seeds: PositiveInt
-    methods: dict[str, dict[str, Annotated[list[NonNegativeFloat], Field(min_length=1)]]]
+    methods: Annotated[dict[str, dict[str, Annotated[list[NonNegativeFloat], Field(min_length=1), Distinct]]], Searched]
 
 
 class Lemma1(Strict):
@@ -213,8 +225,8 @@ class Lemma1(Strict):
 
 class Nix2022(Settings):
     seeds: PositiveInt
-    shifts: list[Shift] = Field(min_length=1)
-    heads: list[Head] = Field(min_length=1)
+    shifts: Annotated[list[Shift], Field(min_length=1), Distinct]
+    heads: Annotated[list[Head], Field(min_length=1), Distinct]
     teacher_per: Literal["shift", "seed"]
     schedules: Schedules
     mnist1d: Mnist1d
@@ -222,18 +234,22 @@ class Nix2022(Settings):
     teacher: Training
     student: Student
     orbit: Orbit
-    methods: dict[str, Method]
+    methods: Annotated[dict[str, Method], Taught]
     search: Search
     lemma1: Lemma1
     images: ImageSettings
 
-    def verify(self) -> None:
-        """Check each method's own keys; apart from loading, because it imports the methods and with them torch."""
-        from learned_symmetry import transfer
+    def misfits(self) -> Iterator[Misfit]:
+        """Teachers that are missing, more images than there are, and each method's own keys.
 
+        Apart from loading, because those need the methods and with them torch; they raise `UserError` themselves.
+        """
+        yield from self._untaught()
+        yield from self._images()
+        yield from self.over(MNIST1D_TEST, "test signals of MNIST-1D", "lemma1.signals")
         for name, block in self.methods.items():
-            for head in self.heads:
-                transfer.method(name, block.head(head).model_dump(), where=f"nix2022.methods.{name}")
+            for head, where in {"pooling": name, "linear": f"{name}.linear"}.items():  # also one that is not trained
+                transfer.method(name, block.head(head).model_dump(), where=f"nix2022.methods.{where}")
             if block.images is not None:
                 transfer.method(name, block.images, where=f"nix2022.methods.{name}.images")
         for name, grid in self.search.methods.items():
@@ -242,3 +258,35 @@ class Nix2022(Settings):
             for key, values in grid.items():
                 for value in values:
                     transfer.check_value(key, value, where)
+
+    def _untaught(self) -> Iterator[Misfit]:
+        """Students for whom no teacher is trained, and tables without students."""
+        for key in ("search.shift", "lemma1.shift") if self.teacher_per == "shift" else ():
+            if self.at(key) not in self.shifts:
+                yield key, f"has no teacher: shifts are {self.shifts}; add it to them, or take one of them"
+        yield from self.over(self.seeds, "of seeds, which have a teacher", "search.seeds")
+        for name in IMAGE_METHODS:
+            if name not in self.methods:
+                yield "methods", f"lacks {name}, which Tables 1 and 2 have; add it"
+            elif self.methods[name].images is None:
+                yield f"methods.{name}.images", "is needed for Tables 1 and 2; add it"
+        if self.images.settings["cnn_mlp"].ablation is None:
+            yield "images.settings.cnn_mlp.ablation", "is needed for Table 6; add it"
+        else:
+            key = "images.settings.cnn_mlp.ablation.seeds"
+            yield from self.over(self.images.seeds, "of images.seeds, which have a teacher", key)
+
+    def _images(self) -> Iterator[Misfit]:
+        """More images than MNIST has."""
+        held = round(self.images.validation * MNIST["train"])
+        if not 0 < held < MNIST["train"]:
+            yield "images.validation", f"leaves {held} of MNIST's {MNIST['train']:,} images for validation; mend it"
+        for name, setting in self.images.settings.items():
+            here = f"images.settings.{name}"
+            schedules = ["teacher", "orbit", "student", *(f"methods.{method}" for method in setting.methods)]
+            schedules += ["ablation.orbit", "ablation.student"] if setting.ablation else []
+            images, valid = ([f"{here}.{schedule}.{part}" for schedule in schedules] for part in ("images", "valid"))
+            yield from self.over(MNIST["train"] - held, "training images of MNIST beside images.validation", *images)
+            yield from self.over(held, "images of MNIST that images.validation holds out", *valid)
+            tested = [f"{here}.test_images.{who}" for who in ("teacher", "student")]
+            yield from self.over(MNIST["test"], "test images of MNIST", *tested)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -64,6 +65,8 @@ def check_keys(name: str, given: Mapping[str, Any], others: set[str], where: str
 
 def check_value(key: str, value: float, where: str) -> None:
     """Raises `UserError` for a hyper-parameter out of its range."""
+    if not math.isfinite(value):
+        raise UserError(f"params.yaml: {where}.{key} = {value} must be a finite number; mend that value")
     if key == "gamma" and not 0 <= value <= 1:
         raise UserError(f"params.yaml: {where}.{key} = {value} must be from 0 to 1; mend that value")
     if key in POSITIVE and not value > 0:
