@@ -7,6 +7,7 @@ with one bit flipped it makes other weights. `load_tensors` looks.
 from __future__ import annotations
 
 import io
+import json
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -66,9 +67,24 @@ def resumed(path: Path, device: torch.device | str, like: Mapping[str, Any]) -> 
         if _shape(held) == _shape(like):
             return held
         reason = "it is of another training"
-    print(f"{path} was damaged ({reason}) and is removed; this training starts afresh", file=sys.stderr, flush=True)
-    path.unlink()
+    _dropped(path, reason, "this training starts afresh")
     return None
+
+
+def resumed_row(path: Path) -> dict[str, Any] | None:
+    """What an unfinished stage has measured already and written to `path` as JSON; None where it measures anew."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        _dropped(path, "it is not valid JSON", "this row is measured again")
+        return None
+
+
+def _dropped(path: Path, reason: str, what_now: str) -> None:
+    print(f"{path} was damaged ({reason}) and is removed; {what_now}", file=sys.stderr, flush=True)
+    path.unlink()
 
 
 def _shape(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,21 +13,21 @@ import re
 import subprocess
 from pathlib import Path
 
-import torch
-
 SOURCES = ("src", "stages", "params.yaml", "dvc.yaml", "requirements.lock")  # a change here makes a commit "dirty"
 
 
 def machine() -> dict[str, str]:
     """The processor, its instruction set as torch and oneDNN were told to use it, and their versions."""
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    import torch  # here, for the commit alone is asked where nothing else needs it
+
+    limit, built = os.environ.get("ONEDNN_MAX_CPU_ISA"), torch.__config__.show()
     return {
         "processor": _processor(),
         "instruction_set": torch.backends.cpu.get_cpu_capability() + (f", oneDNN at most {limit}" if limit else ""),
         "threads": str(torch.get_num_threads()),
         "torch": torch.__version__,
-        "onednn": _version(r"MKL-DNN v([\d.]+)"),
-        "mkl": _version(r"Math Kernel Library Version ([\d.]+)"),
+        "onednn": _version(r"MKL-DNN v([\d.]+)", built),
+        "mkl": _version(r"Math Kernel Library Version ([\d.]+)", built),
     }
 
 
@@ -56,9 +56,9 @@ def _processor() -> str:
     return f"{name} ({', '.join(family)})" if family else name
 
 
-def _version(pattern: str) -> str:
+def _version(pattern: str, built: str) -> str:
     """Of a library that torch was built with."""
-    found = re.search(pattern, torch.__config__.show())
+    found = re.search(pattern, built)
     return found[1] if found else "none"
 
 

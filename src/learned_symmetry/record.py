@@ -23,10 +23,10 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from learned_symmetry.checkpoint import save_tensors
+from learned_symmetry.checkpoint import Damaged, load_tensors, save_tensors
 from learned_symmetry.config import Settings
 from learned_symmetry.errors import UserError
-from learned_symmetry.machine import machine
+from learned_symmetry.machine import commit, machine
 from learned_symmetry.results import read_result as read_result  # so that stages need one import for both directions
 from learned_symmetry.results import result_path, runs_folder, summary, wall_path, write_json
 
@@ -98,7 +98,7 @@ class Stage:
     def _times(self, wall: float) -> dict[str, Any]:
         trained = {run.name: [round(moment, 3) for moment in run.trained] for run in self.runs if run.trained}
         ran = [round(self.started, 3), round(self.started + wall, 3)]
-        return {"wall_seconds": round(wall, 1), "ran": ran, "trained": trained}
+        return {"wall_seconds": round(wall, 1), "ran": ran, "trained": trained, **commit(Path.cwd())}
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -129,14 +129,12 @@ def load_state(scale: str, paper: str, stage: str, run: str) -> dict[str, torch.
     """The weights of one run of a stage. Raises `UserError` with the command that makes them."""
     path = runs_folder(scale, paper, stage) / checkpoint_name(run)
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
+        return load_tensors(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` (stage {stage} of {paper}) at scale {scale}") from None
-    except OSError:  # a file that may not be read, say, which deleting would not mend
-        raise
-    except Exception as error:
+    except Damaged as error:
         raise UserError(
-            f"{path} holds no weights ({type(error).__name__}); delete {path.parent.parent} and run `dvc repro`"
+            f"{path} holds no weights ({error.reason}); delete {path.parent.parent} and run `dvc repro`"
         ) from error
 
 

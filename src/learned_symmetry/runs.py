@@ -96,4 +96,5 @@ class Fitted:
             history=self.history,
             state=self.state,
             dropped=self.dropped,
+            trained=self.trained,
         )

@@ -10,7 +10,6 @@ pixels, needs neither. Started again after a kill, the stage measures the rows t
 
 from __future__ import annotations
 
-import json
 import os
 from functools import lru_cache, partial
 from typing import Any
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from learned_symmetry import models, public_resnet50, published, record, stage
+from learned_symmetry.checkpoint import resumed_row
 from learned_symmetry.config.bokman2023 import Bokman2023, ImageNet
 from learned_symmetry.data import imagenet
 from learned_symmetry.data.imagenet import Listing, Pictures, Preprocessing
@@ -44,7 +44,7 @@ def main(cfg: Bokman2023) -> None:
     for name in [*registry, NOTEBOOK]:
         kept = out.scratch / f"{name}.json"
         entry = registry["tv_new" if name == NOTEBOOK else name]
-        told = json.loads(kept.read_text()) if kept.exists() else measured(cfg, name, entry, images)
+        told = resumed_row(kept) or measured(cfg, name, entry, images)
         if isinstance(told, Absent):
             out.not_run[name], told = told.reason, {"columns": {}}
         else:
