@@ -8,6 +8,7 @@ import math
 import os
 import re
 import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -315,6 +316,39 @@ def test_results_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "nix2022/teacher: 3 runs, 3 metrics" in printed
     assert printed.count("\n") == 1
+
+
+def test_times_stand_beside_the_results_and_change_nothing_in_them() -> None:
+    kept = [Path("paper/results/smoke/nix2022/teacher.json"), Path("data/runs/smoke/nix2022/teacher/runs.json")]
+    before = time.time()
+    a_stage().write()
+    first = [path.read_bytes() for path in kept]
+    again = a_stage()
+    again.runs[1].trained = 1.5, 20.25
+    again.write()
+    assert [path.read_bytes() for path in kept] == first, "what stages depend on tells of no time"
+    wall = strictly("paper/results/smoke/nix2022/teacher.wall.json")
+    assert wall["trained"] == {"s30/seed1": [1.5, 20.25]}
+    start, end = wall["ran"]
+    assert before - 0.001 <= start <= end <= time.time() + 0.001
+    assert end - start == pytest.approx(wall["wall_seconds"], abs=0.06)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda path: results.write_json(path, {"new": 1}), lambda path: record.save_tensors(path, {"new": torch.ones(1)})],
+    ids=["json", "tensors"],
+)
+def test_a_writer_leaves_a_linked_file_as_it_was(write: Callable[[Path], None]) -> None:
+    """Such as that in DVC's cache; nothing else writes what DVC keeps, and root may write what is read-only."""
+    cached, path = Path("cached"), Path("data/params/shared.json")
+    cached.write_text("old")
+    cached.chmod(0o444)
+    path.parent.mkdir(parents=True)
+    path.hardlink_to(cached)
+    write(path)
+    assert cached.read_text() == "old"
+    assert path.read_bytes() != b"old"
 
 
 def test_runs_of_a_stage() -> None:

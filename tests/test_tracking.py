@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import errno
+import hashlib
 import json
 import math
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +23,9 @@ import torch
 
 from learned_symmetry import record, tracking
 from learned_symmetry.errors import UserError
-from learned_symmetry.results import result_digest, runs_folder
+from learned_symmetry.results import result_digest, runs_folder, wall_path
 from stages import publish
+from tests.synthetic import ROOT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,6 +92,11 @@ def children(client: MlflowClient, parent: Run) -> list[Run]:
     return client.search_runs([parent.info.experiment_id], which, order_by=["tags.seed"])
 
 
+def stored(root: Path, run: Run, name: str) -> Path:
+    """An artifact in the local store itself; the client gives out copies."""
+    return root / "mlflow/artifacts" / PAPER / run.info.run_id / "artifacts" / name
+
+
 def test_a_stage_is_a_parent_with_its_means_and_its_file(client: MlflowClient) -> None:
     (parent,) = parents(client, "kd")
     assert parent.info.status == "FINISHED"
@@ -123,6 +134,117 @@ def test_more_than_one_call_takes_is_published_too(client: MlflowClient) -> None
     run = children(client, *parents(client, "kd"))[1]
     assert len(client.get_metric_history(run.info.run_id, "loss")) == 2000
     assert run.data.params["extra129"] == "129"
+
+
+def test_start_and_end_are_those_of_the_work_not_of_publishing(client: MlflowClient) -> None:
+    write_stage("timed")
+    path = wall_path("smoke", PAPER, "timed")
+    trained = {"pooling/s30/seed0": [1010.25, 1020.5], "pooling/s30/seed1": [1020, 1040]}
+    path.write_text(json.dumps({"wall_seconds": 60.5, "ran": [1000, 1060.5], "trained": trained}))
+    tracking.publish("smoke", PAPER, "timed")
+    (parent,) = parents(client, "timed")
+    runs = children(client, parent)
+    spans = [(run.info.start_time, run.info.end_time) for run in (parent, *runs)]
+    assert spans == [(1000000, 1060500), (1010250, 1020500), (1020000, 1040000), (1000000, 1060500)], "ms"
+    assert parent.data.metrics["wall_seconds"] == 60.5
+    curve = client.get_metric_history(runs[0].info.run_id, "accuracy")
+    assert [point.timestamp for point in curve] == [1010250, 1020500]
+    loss = client.get_metric_history(runs[1].info.run_id, "loss")
+    assert all(1020000 <= point.timestamp <= 1040000 for point in loss)
+
+
+@pytest.mark.parametrize("content", [{"wall_seconds": 60.5}, None], ids=["older", "none"])
+def test_without_times_it_is_when_it_was_published(client: MlflowClient, content: dict[str, float] | None) -> None:
+    stage = f"untimed_{content is None}"
+    write_stage(stage)
+    path, before = wall_path("smoke", PAPER, stage), int(time.time() * 1000)
+    path.unlink()
+    if content:
+        path.write_text(json.dumps(content))
+    tracking.publish("smoke", PAPER, stage)
+    (parent,) = parents(client, stage)
+    for run in (parent, *children(client, parent)):
+        assert before <= run.info.start_time <= run.info.end_time <= time.time() * 1000
+    assert ("wall_seconds" in parent.data.metrics) == bool(content)
+
+
+def test_the_first_view_is_a_row_a_stage_with_the_claims_metrics(client: MlflowClient) -> None:
+    write_stage("transfer_with_a_long_name")
+    tracking.publish("smoke", PAPER, "transfer_with_a_long_name")
+    address = tracking.arrange(PAPER, ["fig9.never.measured", "fig2.kd.s30_unseen"])
+    experiment = client.get_experiment_by_name(PAPER)
+    assert f"/experiments/{experiment.experiment_id}/runs?" in address
+    tag = experiment.tags[f"mlflow.sharedViewState.{address.rpartition('viewStateShareKey=')[2]}"]
+    view = json.loads(zlib.decompress(base64.b64decode(tag.removeprefix("deflate;"))))
+    assert view["selectedColumns"] == ["tags.`scale`", "metrics.`fig2.kd.s30_unseen`"]
+    assert view["columnOrder"] == list(view["columnWidths"])
+    assert view["columnWidths"]["attributes.`Run Name`"] > 7 * len("transfer_with_a_long_name")
+    found = client.search_runs([experiment.experiment_id], view["searchFilter"])
+    assert found
+    assert not any("mlflow.parentRunId" in run.data.tags for run in found)
+
+
+def test_nothing_is_shown_of_a_paper_without_runs(client: MlflowClient) -> None:
+    assert tracking.arrange("huang2024", ["table1.mlp.t2_symmetry"]) is None
+
+
+def test_columns_are_what_the_claims_are_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names = publish.claimed(PAPER)
+    assert "fig2.kd.s30_unseen" in names
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
+def test_a_checkpoint_is_one_file_in_the_runs_the_cache_and_the_store(client: MlflowClient, root: Path) -> None:
+    """And stays in the last two what it was when the stage runs again."""
+    from dvc.repo import Repo
+
+    write_stage("once")
+    shutil.copytree(ROOT / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local"))
+    (root / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
+    with Repo(root) as repo:
+        repo.add("data/runs/smoke/nix2022/once")
+    tracking.publish("smoke", PAPER, "once")
+    (parent,) = parents(client, "once")
+    run = children(client, parent)[1]
+    name = "checkpoints/pooling-s30-seed1.pt"
+    kept, shown = runs_folder("smoke", PAPER, "once") / name, stored(root, run, name)
+    before, digest = kept.read_bytes(), hashlib.md5(kept.read_bytes()).hexdigest()
+    cached = root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    assert kept.stat().st_ino == shown.stat().st_ino == cached.stat().st_ino
+    assert kept.stat().st_mode & 0o222 == 0
+
+    write_stage("once", accuracy=0.9)
+    record.save_tensors(kept, {"weight": torch.full((2, 2), 7.0)})
+    assert kept.read_bytes() != before
+    assert shown.read_bytes() == before
+    for path in (root / ".dvc/cache/files/md5").rglob("*"):
+        if path.is_file():
+            assert hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.stem
+    tracking.publish("smoke", PAPER, "once")
+    assert {shown.read_bytes(), cached.read_bytes()} == {before}
+
+
+@pytest.mark.parametrize("why", ["no links", "a server"])
+def test_a_checkpoint_that_cannot_be_linked_is_copied(
+    client: MlflowClient, root: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    stage = why.replace(" ", "_")
+    write_stage(stage)
+    if why == "no links":
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow/mlflow.db")
+    tracking.publish("smoke", PAPER, stage)
+    run = children(client, *parents(client, stage))[1]
+    name = "checkpoints/pooling-s30-seed1.pt"
+    kept, shown = runs_folder("smoke", PAPER, stage) / name, stored(root, run, name)
+    assert shown.read_bytes() == kept.read_bytes()
+    assert shown.stat().st_ino != kept.stat().st_ino
 
 
 def test_nothing_is_published_twice_and_changed_results_stand_beside_the_old(client: MlflowClient) -> None:

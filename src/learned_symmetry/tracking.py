@@ -162,8 +162,8 @@ def _view(stages: Sequence[Run], metrics: Sequence[str]) -> str:
 
 
 def _width(title: str) -> int:
-    """Pixels of a column whose longest text is the title, with room for buttons beside it."""
-    return 60 + 8 * len(title)
+    """Pixels of a column whose longest text is the title, with room for the buttons beside it."""
+    return 50 + 7 * len(title)
 
 
 def _child(
