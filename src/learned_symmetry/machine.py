@@ -45,15 +45,15 @@ def commit(where: Path) -> dict[str, str]:
 
 @functools.cache
 def _processor() -> str:
-    """Its model, as Linux names it; its architecture elsewhere."""
+    """Its name, and its family and model where Linux knows them, for clouds give many the same name."""
     try:
         cpu = Path("/proc/cpuinfo").read_text()
     except OSError:
         cpu = ""
     told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in cpu.splitlines())}
     name = told.get("model name", platform.processor() or platform.machine())
-    family = [f"{word} {told[key]}" for word, key in (("family", "cpu family"), ("model", "model")) if key in told]
-    return f"{name} ({', '.join(family)})" if family else name
+    short = re.sub(r"\((R|TM)\)| CPU| @.*", "", name)
+    return f"{short} {told['cpu family']}/{told['model']}" if {"cpu family", "model"} <= told.keys() else short
 
 
 def _version(pattern: str, built: str) -> str:

@@ -121,8 +121,10 @@ def resolve_device(choice: str) -> torch.device:
 
 def device_name(choice: str) -> str:
     """The device as it is printed beside results."""
-    device = resolve_device(choice)
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    if resolve_device(choice).type == "cuda":
+        return torch.cuda.get_device_name()
+    told = machine()
+    return f"CPU {told['processor']}, {told['instruction_set']}, {told['threads']} threads"
 
 
 def load_state(scale: str, paper: str, stage: str, run: str) -> dict[str, torch.Tensor]:

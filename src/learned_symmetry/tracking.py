@@ -146,7 +146,8 @@ def _view(stages: Sequence[Run], metrics: Sequence[str]) -> str:
     columns = {"tags.`scale`": "scale"} | {f"metrics.`{name}`": name for name in shown}
     widths = {
         "0": 75,  # the checkbox
-        "attributes.`Run Name`": 25 + _width(max((stage.info.run_name for stage in stages), key=len)),  # a dot before it
+        "attributes.`Run Name`": 25
+        + _width(max((stage.info.run_name for stage in stages), key=len)),  # a dot before it
         "runDateAndNestInfo": 150,
         "duration": 90,
     } | {column: _width(title) for column, title in columns.items()}
