@@ -23,6 +23,7 @@ import torch
 
 from learned_symmetry import record, tracking
 from learned_symmetry.errors import UserError
+from learned_symmetry.machine import commit
 from learned_symmetry.results import result_digest, runs_folder, wall_path
 from stages import publish
 from tests.synthetic import ROOT
@@ -350,6 +351,23 @@ def test_a_missing_file_names_the_command(root: Path) -> None:
     assert not tracking.has_results("smoke", PAPER, "torn")
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", '{"about": {}, "runs": [{"name": "a"}]}', "{", '{"runs": NaN}'])
+def test_runs_and_times_of_another_shape_are_told(content: str, root: Path) -> None:
+    write_stage("torn")
+    runs, wall = runs_folder("smoke", PAPER, "torn") / "runs.json", wall_path("smoke", PAPER, "torn")
+    for path, mend in (
+        (wall, f"delete it and run `dvc repro` (stage torn of {PAPER})"),
+        (runs, f"delete {runs.parent}"),
+    ):
+        before = path.read_text()
+        path.write_text(content)
+        with pytest.raises(UserError) as told:
+            tracking.publish("smoke", PAPER, "torn")
+        assert str(path) in str(told.value)
+        assert mend in str(told.value)
+        path.write_text(before)
+
+
 def test_two_processes_may_create_the_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for stage in ("one", "two"):
@@ -385,7 +403,7 @@ def test_the_commit_and_whether_sources_differ_from_it(tmp_path: Path) -> None:
         run = subprocess.run(["git", *who, *command], cwd=tmp_path, check=True, capture_output=True, text=True)
         return run.stdout.strip()
 
-    look = tracking._commit.__wrapped__
+    look = commit.__wrapped__
     assert look(tmp_path) == {}
     git("init")
     assert look(tmp_path) == {}
@@ -394,6 +412,6 @@ def test_the_commit_and_whether_sources_differ_from_it(tmp_path: Path) -> None:
     git("add", ".")
     git("commit", "-m", "first")
     (tmp_path / "result.json").write_text("2\n")  # results change with every run; they are no source
-    assert look(tmp_path) == {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": "false"}
+    assert look(tmp_path) == {"commit": git("rev-parse", "HEAD"), "dirty": "false"}
     (tmp_path / "params.yaml").write_text("scale: quick\n")
-    assert look(tmp_path)["git_dirty"] == "true"
+    assert look(tmp_path)["dirty"] == "true"

@@ -13,9 +13,9 @@ import statistics
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from learned_symmetry.errors import UserError
 
@@ -56,8 +56,26 @@ class ResultShape(Shape):
     provenance: ProvenanceShape
 
 
+Moments = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]  # start and end, seconds since 1970
+
+
 class WallShape(Shape):
     wall_seconds: FiniteFloat
+    ran: Moments | None = None
+    trained: dict[str, Moments] = {}
+
+
+Point = Annotated[list[FiniteFloat | None], Field(min_length=2, max_length=2)]  # step and value
+
+
+class KeptRunShape(RunShape):
+    history: dict[str, list[Point]]
+    checkpoint: str | None
+
+
+class RunsShape(Shape):
+    about: dict[str, Any]
+    runs: list[KeptRunShape]
 
 
 class Content(dict[str, Any]):

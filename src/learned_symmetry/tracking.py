@@ -19,7 +19,6 @@ import os
 import posixpath
 import re
 import shutil
-import subprocess
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,13 +30,24 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from learned_symmetry.errors import UserError
-from learned_symmetry.results import read_result, result_digest, result_path, runs_folder, wall_path
+from learned_symmetry.machine import commit
+from learned_symmetry.results import (
+    RunsShape,
+    WallShape,
+    read_json,
+    read_made,
+    read_result,
+    result_digest,
+    result_path,
+    runs_folder,
+    wall_path,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-SOURCES = ("src", "stages", "params.yaml", "dvc.yaml", "requirements.lock")  # a change here makes a commit "dirty"
+GIT = {"mlflow.source.git.commit": "commit", "git_dirty": "dirty"}  # tag -> key of a wall file
 
 METRICS_A_CALL, PARAMS_A_CALL = 900, 100  # MLflow takes 1,000 of both together, and at most 100 parameters
 KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH = 250, 6000, 5000  # characters
@@ -98,8 +108,8 @@ def publish(scale: str, paper: str, stage: str) -> bool:
 
     A parent counts as published once it is FINISHED, and that is written last: what a killed publisher left behind is
     removed and published anew. Changed results become a new parent beside the old one. The git tags name the commit
-    from which the stage was published. Start and end are the script's, and a training run's its own, where they were
-    noted (`learned_symmetry.record`).
+    that ran, or where that was not noted the one that publishes. Start and end are the script's, and a training run's
+    its own, where they were noted (`learned_symmetry.record`).
 
     Raises `UserError` when a result is missing, mlflow cannot be imported, or the store cannot be used.
     """
@@ -111,7 +121,7 @@ def publish(scale: str, paper: str, stage: str) -> bool:
             return False
         times = _times(scale, paper, stage)
         span = Span.of(times.get("ran"))
-        tags = _tags(scale, paper, stage, content["about"])
+        tags = _tags(scale, paper, stage, content["about"], times)
         parent = client.create_run(experiment, span.start, {**tags, "digest": key}, stage).info.run_id
         for run in content["runs"]:
             own = Span.of(times.get("trained", {}).get(run["name"], times.get("ran")))
@@ -144,10 +154,10 @@ def _view(stages: Sequence[Run], metrics: Sequence[str]) -> str:
     measured = {name for stage in stages for name in stage.data.metrics}
     shown = [key for key in map(_key, metrics) if key in measured]
     columns = {"tags.`scale`": "scale"} | {f"metrics.`{name}`": name for name in shown}
+    longest = max((stage.info.run_name for stage in stages), key=len)
     widths = {
         "0": 75,  # the checkbox
-        "attributes.`Run Name`": 25
-        + _width(max((stage.info.run_name for stage in stages), key=len)),  # a dot before it
+        "attributes.`Run Name`": 25 + _width(longest),  # with the marks before it
         "runDateAndNestInfo": 150,
         "duration": 90,
     } | {column: _width(title) for column, title in columns.items()}
@@ -246,25 +256,15 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _tags(scale: str, paper: str, stage: str, about: Mapping[str, Any]) -> dict[str, str]:
-    """What parent and children are found by."""
+def _tags(scale: str, paper: str, stage: str, about: Mapping[str, Any], times: Mapping[str, Any]) -> dict[str, str]:
+    """What parent and children are found by; the commit is that of the run, or where it was not noted, today's."""
     renamed = {"data_source" if name == "data" else name: str(value) for name, value in about.items()}
     experiment = os.environ.get("DVC_EXP_NAME")
-    tags = renamed | {"paper": paper, "stage": stage, "scale": scale} | _commit(Path.cwd())
+    code = times if "commit" in times else commit(Path.cwd())
+    tags = renamed | {"paper": paper, "stage": stage, "scale": scale}
+    tags |= {name: code[key] for name, key in GIT.items() if key in code}
     tags |= {"result": result_digest(scale, paper, stage)}  # by which the report's page finds the runs behind a number
     return tags | ({"dvc_experiment": experiment} if experiment else {})
-
-
-@functools.cache
-def _commit(where: Path) -> dict[str, str]:
-    """The commit, and whether what can change results differs from it; nothing where there is no git repository."""
-    command = ["git", "status", "--porcelain=v2", "--branch", "--", *SOURCES]
-    try:
-        lines = subprocess.run(command, cwd=where, capture_output=True, text=True, check=True).stdout.splitlines()
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    commit, dirty = lines[0].removeprefix("# branch.oid "), not all(line.startswith("#") for line in lines)
-    return {} if commit == "(initial)" else {"mlflow.source.git.commit": commit, "git_dirty": str(dirty).lower()}
 
 
 def _remove_unfinished(client: MlflowClient, experiment: str, paper: str, stage: str, scale: str) -> None:
@@ -329,7 +329,7 @@ def _home() -> Path:
 def _times(scale: str, paper: str, stage: str) -> dict[str, Any]:
     """When a stage and its runs ran: no part of the results, nor of their digest."""
     path = wall_path(scale, paper, stage)
-    return json.loads(path.read_text()) if path.exists() else {}
+    return dict(read_made(path, WallShape, scale, paper, stage)) if path.exists() else {}
 
 
 def _runs_path(scale: str, paper: str, stage: str) -> Path:
@@ -339,11 +339,9 @@ def _runs_path(scale: str, paper: str, stage: str) -> Path:
 def _read_runs(scale: str, paper: str, stage: str) -> dict[str, Any]:
     path = _runs_path(scale, paper, stage)
     try:
-        return json.loads(path.read_text())
+        return read_json(path, RunsShape, f"delete {path.parent} and run `dvc repro` (stage {stage} of {paper})")
     except FileNotFoundError:
         raise _missing(path, scale, paper, stage) from None
-    except json.JSONDecodeError:
-        raise UserError(f"{path} is not valid JSON; delete {path.parent} and run `dvc repro`") from None
 
 
 def _missing(path: Path, scale: str, paper: str, stage: str) -> UserError:
