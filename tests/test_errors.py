@@ -21,6 +21,7 @@ import torch
 from learned_symmetry import record, results
 from learned_symmetry.checkpoint import Damaged, load_tensors, save_tensors
 from learned_symmetry.errors import UserError, command, told_plainly
+from learned_symmetry.machine import machine
 
 CFG: Any = SimpleNamespace(scale="smoke", engine=SimpleNamespace(device="cpu"))
 
@@ -309,7 +310,7 @@ def test_results_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert result["runs"][2]["dropped"] == "the loss was not finite at step 20"
     about = {"paper": "nix2022", "stage": "teacher", "scale": "smoke", "data": "stand-in", "precision": "float32"}
-    about |= {"torch": torch.__version__, "dropped": {"s30/seed2": "the loss was not finite at step 20"}}
+    about |= machine() | {"dropped": {"s30/seed2": "the loss was not finite at step 20"}}
     assert about.items() <= result["provenance"].items()
     assert result["provenance"]["device"].startswith("CPU")
     assert strictly("paper/results/smoke/nix2022/teacher.wall.json").keys() == {"wall_seconds", "ran", "trained"}

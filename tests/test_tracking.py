@@ -23,7 +23,6 @@ import torch
 
 from learned_symmetry import record, tracking
 from learned_symmetry.errors import UserError
-from learned_symmetry.machine import commit
 from learned_symmetry.results import result_digest, runs_folder, wall_path
 from stages import publish
 from tests.synthetic import ROOT
@@ -394,24 +393,3 @@ def test_every_name_becomes_one_that_mlflow_takes(name: str) -> None:
 
 def test_names_stay_apart() -> None:
     assert tracking._key("a=1") != tracking._key("a+1")
-
-
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_the_commit_and_whether_sources_differ_from_it(tmp_path: Path) -> None:
-    def git(*command: str) -> str:
-        who = ["-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false"]
-        run = subprocess.run(["git", *who, *command], cwd=tmp_path, check=True, capture_output=True, text=True)
-        return run.stdout.strip()
-
-    look = commit.__wrapped__
-    assert look(tmp_path) == {}
-    git("init")
-    assert look(tmp_path) == {}
-    (tmp_path / "params.yaml").write_text("scale: smoke\n")
-    (tmp_path / "result.json").write_text("1\n")
-    git("add", ".")
-    git("commit", "-m", "first")
-    (tmp_path / "result.json").write_text("2\n")  # results change with every run; they are no source
-    assert look(tmp_path) == {"commit": git("rev-parse", "HEAD"), "dirty": "false"}
-    (tmp_path / "params.yaml").write_text("scale: quick\n")
-    assert look(tmp_path)["dirty"] == "true"
