@@ -32,7 +32,8 @@ def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
     """`torch.save`, atomically. Through memory, because on a full disk torch's own writer does not say so."""
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
-    write_atomically(path, buffer.getbuffer())
+    with buffer.getbuffer() as written:  # an error keeps no hold of it
+        write_atomically(path, written)
 
 
 def load_tensors(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
