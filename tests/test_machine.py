@@ -76,9 +76,13 @@ def test_the_commit_and_whether_sources_differ_from_it(tmp_path: Path) -> None:
     assert look(tmp_path) == {}
     (tmp_path / "params.yaml").write_text("scale: smoke\n")
     (tmp_path / "result.json").write_text("1\n")
+    (tmp_path / "stages/nix2022").mkdir(parents=True)
+    lock = tmp_path / "stages/nix2022/dvc.lock"
+    lock.write_text("1\n")
     git("add", ".")
     git("commit", "-m", "first")
     (tmp_path / "result.json").write_text("2\n")  # results change with every run; they are no source
+    lock.write_text("2\n")  # nor are DVC's locks
     assert look(tmp_path) == {"commit": git("rev-parse", "HEAD"), "dirty": "false"}
     (tmp_path / "params.yaml").write_text("scale: quick\n")
     assert look(tmp_path)["dirty"] == "true"
