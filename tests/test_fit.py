@@ -772,6 +772,15 @@ def in_time(condition: Callable[[], bool], seconds: float) -> bool:
     return condition()
 
 
+@pytest.fixture
+def _listening() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests run in the background, whose shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_listening")
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize(("how", "cores"), [("always", 1), ("always", 2), ("never", 2), ("never", 8)])
 def test_ctrl_c_stops_every_process_and_saves(how: str, cores: int, at_once: bool, tmp_path: Path) -> None:
