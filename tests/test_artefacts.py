@@ -14,7 +14,7 @@ import pytest
 
 from learned_symmetry.errors import UserError
 from learned_symmetry.report import parts, style
-from learned_symmetry.report.artefact import Cell, Table, save_table
+from learned_symmetry.report.artefact import Cell, Table, numbered, save_table
 from learned_symmetry.report.measured import measured
 from learned_symmetry.report.papers import PAPERS
 from learned_symmetry.report.reference import Value
@@ -52,6 +52,15 @@ def test_same_results_same_bytes(name: str, tmp_path: Path, monkeypatch: pytest.
     assert {path.name: path.read_bytes() for path in FOLDER.iterdir()} == first
     told = b"".join(first.values())
     assert not any(word in told for word in (b"dc:date", b"Matplotlib v", b"tEXt"))  # no dates, no versions
+
+
+def test_the_last_digit_of_a_layout_is_not_in_a_drawing() -> None:
+    one, other = (
+        f'<g clip-path="url(#p{a})"/><g clip-path="url(#p{b})"/><clipPath id="p{a}"/><clipPath id="p{b}"/>'.encode()
+        for a, b in (("65e57fff20", "0123456789"), ("298bad68d9", "abcdef0123"))
+    )
+    assert numbered(one) == numbered(other)
+    assert numbered(one).count(b"clip0") == numbered(one).count(b"clip1") == 2
 
 
 def test_figure_holds_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

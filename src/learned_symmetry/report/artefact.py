@@ -6,6 +6,7 @@ Every artefact prints how it came to be (`Measured.facts`): a footer in figures,
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -87,9 +88,20 @@ def save_figure(
     for suffix, metadata in written.items():
         drawn = io.BytesIO()
         figure.savefig(drawn, format=suffix, metadata=metadata)
-        write_atomically(artefact_path(scale, paper, name, suffix), drawn.getvalue())
+        content = numbered(drawn.getvalue()) if suffix == "svg" else drawn.getvalue()
+        write_atomically(artefact_path(scale, paper, name, suffix), content)
     content = {"artefact": f"{paper}/{name}", "facts": dict(caption_facts), "data": data}
     write_json(artefact_path(scale, paper, name, "json"), content)
+
+
+def numbered(svg: bytes) -> bytes:
+    """A drawing by Matplotlib whose clipping rectangles are numbered as they come.
+
+    Their names are digests of all digits of where they lie, and the last may differ from run to run, because the solver
+    of the layout goes by addresses in memory.
+    """
+    names: dict[bytes, bytes] = {}
+    return re.sub(rb"\bp[0-9a-f]{10}\b", lambda found: names.setdefault(found[0], b"clip%d" % len(names)), svg)
 
 
 def save_table(table: Table, paper: str, name: str, scale: str, caption_facts: Mapping[str, str]) -> None:
